@@ -1,0 +1,281 @@
+package pecrawler
+
+import "time"
+
+// CaptureSchema is the version of [Capture] that this code writes. It is raised
+// when old readers would misread new captures; old ones stay readable for ever.
+const CaptureSchema = 1
+
+// Capture is what Chrome showed in one scenario: facts, never opinions.
+// Offsets named At are milliseconds since Started. Blobs (page trees, screens)
+// lie beside it in the bundle and are named by their path there.
+type Capture struct {
+	Schema      int                 `json:"schema"`
+	Scenario    Scenario            `json:"scenario"`
+	Started     time.Time           `json:"started"` // UTC, when navigation was asked for
+	Ended       time.Time           `json:"ended"`
+	Environment Environment         `json:"environment"`
+	Load        Load                `json:"load"`
+	FinalURL    string              `json:"final_url"`
+	Status      int                 `json:"status"` // HTTP status of the main document
+	Marks       []Mark              `json:"marks"`
+	Acts        []Act               `json:"acts"`
+	Requests    []Request           `json:"requests"`
+	Storage     []StorageItem       `json:"storage"`
+	Pages       []Snapshot          `json:"pages"`   // one per checkpoint that looked at the page
+	Missing     map[Artifact]string `json:"missing"` // what could not be gathered, and why
+}
+
+// Environment is what the capture was made with. An appeal can turn on it.
+type Environment struct {
+	Tool              string   `json:"tool"`   // version of pecrawler
+	Chrome            string   `json:"chrome"` // as the browser names itself
+	Flags             []string `json:"flags"`
+	UserAgent         string   `json:"user_agent"`
+	Locale            string   `json:"locale"`
+	Timezone          string   `json:"timezone"`
+	Width             int      `json:"width"` // viewport, CSS pixels
+	Height            int      `json:"height"`
+	ThirdPartyCookies bool     `json:"third_party_cookies"` // proved by a self-test when the browser started
+	Proxy             string   `json:"proxy,omitempty"`     // upstream of the egress proxy, without credentials
+}
+
+// Artifact is a kind of thing that a capture gathers. A rule that needs an
+// artifact which is missing is unavailable, never a pass.
+type Artifact string
+
+// The artifacts of a capture. ArtifactAct is the scenario's own act: it is
+// missing when no control to press was found.
+const (
+	ArtifactRequests Artifact = "requests"
+	ArtifactStorage  Artifact = "storage"
+	ArtifactPage     Artifact = "page"
+	ArtifactScreen   Artifact = "screen"
+	ArtifactAct      Artifact = "act"
+)
+
+// Mark is a named instant of a capture.
+type Mark struct {
+	Name MarkName `json:"name"`
+	At   int64    `json:"at"`
+}
+
+// MarkName is the closed list of instants.
+type MarkName string
+
+// The marks, in the order in which they can occur.
+const (
+	MarkLoad    MarkName = "load"    // load event of the first document
+	MarkSettled MarkName = "settled" // quiet; the state before any choice has been recorded
+	MarkActed   MarkName = "acted"   // the last click of the choice has been dispatched
+	MarkAfter   MarkName = "after"   // quiet after the choice
+	MarkReload  MarkName = "reload"  // reload asked for
+	MarkInner   MarkName = "inner"   // navigation to an inner page asked for
+	MarkDone    MarkName = "done"
+)
+
+// Act is one thing done to a page by trusted input events, recorded as a fact:
+// what was pressed, where, on whose advice, and what followed.
+type Act struct {
+	Kind     string  `json:"kind"` // click
+	Purpose  Action  `json:"purpose"`
+	Text     string  `json:"text"` // the control's visible text
+	Page     int     `json:"page"` // index into Capture.Pages of the snapshot that the choice was made on
+	Node     int     `json:"node"` // index into that page's nodes
+	Box      Box     `json:"box"`
+	X        float64 `json:"x"`
+	Y        float64 `json:"y"`
+	At       int64   `json:"at"`
+	Chooser  string  `json:"chooser"` // version of what chose the control
+	Why      string  `json:"why"`
+	Effect   string  `json:"effect"` // gone: the control vanished; changed: page or storage changed; none
+	Evidence string  `json:"evidence,omitempty"`
+}
+
+// Request is one request of the page, redirects as requests of their own.
+type Request struct {
+	ID         int               `json:"id"` // index in Capture.Requests: the Ref is "idle/requests/17"
+	URL        string            `json:"url"`
+	Method     string            `json:"method"`
+	Type       string            `json:"type"` // Document, Script, Image, XHR, Fetch, Ping, ...
+	At         int64             `json:"at"`
+	Frame      string            `json:"frame"`               // URL of the frame's document
+	Initiator  string            `json:"initiator,omitempty"` // URL of the script or document that caused it
+	Stack      []string          `json:"stack,omitempty"`     // "function url:line:column", innermost first
+	RedirectOf int               `json:"redirect_of"`         // id of the request that redirected here; -1 otherwise
+	Status     int               `json:"status"`              // 0: no response seen
+	MIME       string            `json:"mime,omitempty"`
+	RemoteIP   string            `json:"remote_ip,omitempty"`
+	Failed     string            `json:"failed,omitempty"` // Chrome's error text
+	Body       string            `json:"body,omitempty"`   // request body, at most 4 KiB
+	Headers    map[string]string `json:"headers,omitempty"`
+	CookiesOut []string          `json:"cookies_out,omitempty"` // names of the cookies sent
+	SetCookies []SetCookie       `json:"set_cookies,omitempty"`
+}
+
+// SetCookie is one Set-Cookie line and what Chrome did with it.
+type SetCookie struct {
+	Line    string   `json:"line"`
+	Blocked []string `json:"blocked,omitempty"` // Chrome's reasons; empty: stored
+}
+
+// StorageKind says where a value is kept.
+type StorageKind string
+
+// The kinds of storage.
+const (
+	Cookie         StorageKind = "cookie"
+	LocalStorage   StorageKind = "local"
+	SessionStorage StorageKind = "session"
+	IndexedDB      StorageKind = "indexeddb"
+	CacheStorage   StorageKind = "cache"
+)
+
+// StorageItem is one stored value as first seen; a later change of its value
+// is a Write. Values are evidence: kept in the bundle, never logged.
+type StorageItem struct {
+	ID        int         `json:"id"` // index in Capture.Storage: the Ref is "idle/storage/3"
+	Kind      StorageKind `json:"kind"`
+	Host      string      `json:"host"` // cookie domain without the dot, or the origin's host
+	Name      string      `json:"name"`
+	Value     string      `json:"value"`
+	Path      string      `json:"path,omitempty"`
+	Expires   time.Time   `json:"expires,omitzero"` // zero: session, or no end
+	Lifetime  int64       `json:"lifetime_s,omitempty"`
+	Secure    bool        `json:"secure,omitempty"`
+	HTTPOnly  bool        `json:"http_only,omitempty"`
+	SameSite  string      `json:"same_site,omitempty"`
+	Partition string      `json:"partition,omitempty"`
+	SetBy     string      `json:"set_by,omitempty"` // URL of the response or script that set it, where known
+	Request   int         `json:"request"`          // id of the request whose response set it; -1: none
+	First     MarkName    `json:"first"`            // the checkpoint at which it was first seen
+	At        int64       `json:"at"`               // when it was first seen
+	Changed   []MarkName  `json:"changed,omitempty"`
+	Gone      MarkName    `json:"gone,omitempty"` // the checkpoint at which it was no longer there
+}
+
+// Snapshot names what was looked at in one checkpoint.
+type Snapshot struct {
+	Mark   MarkName `json:"mark"`
+	At     int64    `json:"at"`
+	Layer  int      `json:"layer"` // 1: what the page showed by itself; 2: after opening settings
+	URL    string   `json:"url"`
+	Tree   string   `json:"tree"`   // path of the page tree in the bundle, e.g. "idle/pages/0.json"
+	Screen string   `json:"screen"` // path of the picture in the bundle; "" when missing
+}
+
+// Page is the composed tree of a document as Chrome rendered it: frames and
+// shadow roots, closed ones too, stand under their hosts. Boxes are CSS pixels
+// in viewport coordinates of the top window at the moment of the snapshot.
+type Page struct {
+	URL     string   `json:"url"`
+	Title   string   `json:"title"`
+	Lang    string   `json:"lang"` // of the html element
+	Width   int      `json:"width"`
+	Height  int      `json:"height"`            // viewport
+	Nodes   []Node   `json:"nodes"`             // in document order; the parent always comes before the child
+	Scripts []string `json:"scripts,omitempty"` // URLs of scripts in the tree
+}
+
+// Node is an element or a text of a [Page].
+type Node struct {
+	Parent  int               `json:"p"` // index of the parent; -1 for the root
+	Tag     string            `json:"t"` // lower case; "#text" for text, "#shadow" for a shadow root, "#document" for a frame's document
+	Text    string            `json:"x,omitempty"`
+	Attrs   map[string]string `json:"a,omitempty"`
+	Box     *Box              `json:"b,omitempty"` // nil: not laid out, so not visible
+	Style   *Style            `json:"s,omitempty"` // nil on texts and on what is not laid out
+	Paint   int               `json:"o,omitempty"` // paint order; higher is painted later
+	Backend int64             `json:"n,omitempty"` // Chrome's backend node id, to act on it in the same capture
+	Click   bool              `json:"c,omitempty"` // has a click listener or is clickable by nature
+	Checked *bool             `json:"k,omitempty"` // live state of a checkbox or radio
+	Value   string            `json:"v,omitempty"` // live value of an input button
+	Frame   string            `json:"f,omitempty"` // on "#document": the frame's URL
+}
+
+// Style is the part of an element's computed style that prominence needs.
+// Colours are as Chrome writes them, e.g. "rgb(0, 0, 0)".
+type Style struct {
+	Display    string  `json:"d,omitempty"`
+	Visibility string  `json:"v,omitempty"`
+	Opacity    float64 `json:"o"` // of the element itself
+	Position   string  `json:"p,omitempty"`
+	ZIndex     string  `json:"z,omitempty"`
+	Color      string  `json:"c,omitempty"`
+	Background string  `json:"b,omitempty"`
+	Border     string  `json:"r,omitempty"` // border-top-width
+	FontPx     float64 `json:"f,omitempty"`
+	Weight     string  `json:"w,omitempty"`
+	Decoration string  `json:"l,omitempty"`
+	Cursor     string  `json:"u,omitempty"`
+	Pointer    string  `json:"e,omitempty"` // pointer-events
+}
+
+// Box is a rectangle in CSS pixels.
+type Box struct {
+	X float64 `json:"x"`
+	Y float64 `json:"y"`
+	W float64 `json:"w"`
+	H float64 `json:"h"`
+}
+
+// Empty tells whether the box covers nothing.
+func (b Box) Empty() bool { return b.W < 1 || b.H < 1 }
+
+// Area is the box's area in square CSS pixels.
+func (b Box) Area() float64 { return b.W * b.H }
+
+// Contains tells whether a point lies in the box.
+func (b Box) Contains(x, y float64) bool {
+	return x >= b.X && x < b.X+b.W && y >= b.Y && y < b.Y+b.H
+}
+
+// Intersect is the part that both boxes cover.
+func (b Box) Intersect(o Box) Box {
+	x, y := max(b.X, o.X), max(b.Y, o.Y)
+	r := Box{x, y, min(b.X+b.W, o.X+o.W) - x, min(b.Y+b.H, o.Y+o.H) - y}
+	if r.W <= 0 || r.H <= 0 {
+		return Box{X: x, Y: y}
+	}
+	return r
+}
+
+// PhaseAt tells in which phase of the capture an offset lies.
+func (c *Capture) PhaseAt(at int64) Phase {
+	acted, ok := c.Mark(MarkActed)
+	if !ok || at < acted {
+		return PhaseBefore
+	}
+	switch c.Scenario {
+	case Reject:
+		return PhaseReject
+	case Accept:
+		return PhaseAccept
+	}
+	return PhaseBefore
+}
+
+// Mark returns the offset of the first mark of that name.
+func (c *Capture) Mark(name MarkName) (at int64, ok bool) {
+	for _, m := range c.Marks {
+		if m.Name == name {
+			return m.At, true
+		}
+	}
+	return 0, false
+}
+
+// Look is what colly saw before Chrome came: the plain HTTP answer of the site.
+type Look struct {
+	URL       string   `json:"url"`
+	FinalURL  string   `json:"final_url"`
+	Status    int      `json:"status"`
+	MIME      string   `json:"mime"`
+	Redirects []string `json:"redirects,omitempty"`
+	Robots    string   `json:"robots"` // allowed, disallowed, absent, unreadable
+	Policies  []string `json:"policies,omitempty"`
+	Inner     []string `json:"inner,omitempty"` // links to pages of the same site
+	Load      Load     `json:"load"`
+	Title     string   `json:"title,omitempty"`
+	Bytes     int      `json:"bytes"`
+}

@@ -1,0 +1,219 @@
+package crawler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/dom"
+	"github.com/chromedp/cdproto/input"
+
+	pc "pecrawler"
+)
+
+// maxActs bounds the clicks of one choice: opening settings, toggles, saving.
+const maxActs = 12
+
+// The effects of an act.
+const (
+	effectGone    = "gone"    // the control is no longer shown
+	effectChanged = "changed" // it is, but the page looks different
+	effectNone    = "none"
+)
+
+// act makes the scenario's choice by pressing visible controls, as the chooser
+// advises, and records each press. It returns whether the choice took effect.
+func (r *run) act(ctx context.Context) (bool, error) {
+	layer := 1
+	for n := range maxActs {
+		if r.page == nil {
+			r.missing(pc.ArtifactAct, "the page could not be looked at")
+			return false, nil
+		}
+		choice, ok := r.c.chooser.Choose(r.scenario, layer, r.page)
+		if !ok || choice.Node < 0 || choice.Node >= len(r.page.Nodes) {
+			why := "no control to " + string(r.scenario) + " was found"
+			if n > 0 {
+				why = fmt.Sprintf("no control to %s was found after %d clicks", r.scenario, n)
+			}
+			r.missing(pc.ArtifactAct, why)
+			return false, nil
+		}
+		if choice.Final {
+			// What is there now is there before the choice.
+			if err := r.store(ctx, pc.MarkSettled); err != nil {
+				return false, err
+			}
+		}
+		act, err := r.press(ctx, choice)
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		if err != nil {
+			r.missing(pc.ArtifactAct, fmt.Sprintf("%q could not be pressed: %v", choice.Text, err))
+			return false, nil
+		}
+		act.Effect, err = r.effect(ctx, choice)
+		if err != nil {
+			return false, err
+		}
+		r.capt.Acts = append(r.capt.Acts, act)
+		if choice.Final {
+			r.c.met.acts.WithLabelValues(string(r.scenario), act.Effect).Inc()
+			if act.Effect == effectNone {
+				r.missing(pc.ArtifactAct, fmt.Sprintf("pressing %q had no visible effect", choice.Text))
+				return false, nil
+			}
+			return true, nil
+		}
+		if choice.Action == pc.ActSettings {
+			layer++
+			// The panel may come by animation or from the network.
+			r.t.settle(ctx, 700*time.Millisecond, 400*time.Millisecond, 4*time.Second)
+		}
+		if err := r.shot(ctx, pc.MarkSettled, max(layer, 2)); err != nil {
+			return false, err
+		}
+	}
+	r.missing(pc.ArtifactAct, fmt.Sprintf("no choice after %d clicks", maxActs))
+	return false, nil
+}
+
+// press scrolls the control into view and clicks its middle with trusted mouse
+// events, as a person would: what lies on top of it gets the click.
+func (r *run) press(ctx context.Context, choice Choice) (pc.Act, error) {
+	node := &r.page.Nodes[choice.Node]
+	act := pc.Act{Kind: "click", Purpose: choice.Action, Text: cut(choice.Text, 200), Page: len(r.capt.Pages) - 1, Node: choice.Node, Chooser: r.c.chooser.Version(), Why: choice.Why}
+	if node.Box != nil {
+		act.Box = *node.Box
+	}
+	x, y, err := r.middle(ctx, cdp.BackendNodeID(node.Backend))
+	if err != nil {
+		return act, err
+	}
+	act.X, act.Y = x, y
+	for _, e := range []input.DispatchMouseEventParams{
+		{Type: input.DispatchMouseEventTypeMouseMoved, X: x, Y: y},
+		{Type: input.DispatchMouseEventTypeMousePressed, X: x, Y: y, Button: input.MouseButtonLeft, Buttons: 1, ClickCount: 1},
+		{Type: input.DispatchMouseEventTypeMouseReleased, X: x, Y: y, Button: input.MouseButtonLeft, ClickCount: 1},
+	} {
+		if e.Type == input.DispatchMouseEventTypeMousePressed {
+			act.At = r.t.at()
+			if choice.Final {
+				r.capt.Marks = append(r.capt.Marks, pc.Mark{Name: pc.MarkActed, At: act.At})
+			}
+		}
+		ectx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		_, err := cdp.Call(ectx, r.t.page, input.DispatchMouseEvent, e)
+		cancel()
+		if err != nil {
+			return act, err
+		}
+	}
+	return act, nil
+}
+
+var errUnseen = errors.New("it has no place on the screen")
+
+// middle scrolls a node into view and returns the middle of what is seen of it.
+func (r *run) middle(ctx context.Context, id cdp.BackendNodeID) (x, y float64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if _, err := cdp.Call(ctx, r.t.page, dom.ScrollIntoViewIfNeeded, dom.ScrollIntoViewIfNeededParams{BackendNodeID: id}); err != nil {
+		return 0, 0, err
+	}
+	var last pc.Box
+	for range 15 { // until it stands still: banners slide in
+		q, err := cdp.Call(ctx, r.t.page, dom.GetContentQuads, dom.GetContentQuadsParams{BackendNodeID: id})
+		if err != nil {
+			return 0, 0, err
+		}
+		if len(q.Quads) == 0 || len(q.Quads[0]) != 8 {
+			return 0, 0, errUnseen
+		}
+		v := q.Quads[0]
+		box := pc.Box{X: min(v[0], v[2], v[4], v[6]), Y: min(v[1], v[3], v[5], v[7])}
+		box.W, box.H = max(v[0], v[2], v[4], v[6])-box.X, max(v[1], v[3], v[5], v[7])-box.Y
+		seen := box.Intersect(pc.Box{W: float64(r.c.cfg.Width), H: float64(r.c.cfg.Height)})
+		if seen.Empty() {
+			return 0, 0, errUnseen
+		}
+		if box == last {
+			return math.Round(seen.X + seen.W/2), math.Round(seen.Y + seen.H/2), nil
+		}
+		last = box
+		if !sleep(ctx, 100*time.Millisecond) {
+			break
+		}
+	}
+	return 0, 0, errors.New("it does not stand still")
+}
+
+// effect looks, for up to three seconds, at what a press did.
+func (r *run) effect(ctx context.Context, choice Choice) (string, error) {
+	before := r.page
+	id := before.Nodes[choice.Node].Backend
+	text := visibleText(before, 200_000)
+	effect := effectNone
+	for range 10 {
+		if !sleep(ctx, 300*time.Millisecond) {
+			return effect, ctx.Err()
+		}
+		p, _, err := r.t.snapshot(ctx, 5*time.Second)
+		if err != nil {
+			if ctx.Err() != nil {
+				return effect, ctx.Err()
+			}
+			continue // it may be navigating
+		}
+		r.page = p
+		switch {
+		case !shownIn(p, id):
+			return effectGone, nil
+		case visibleText(p, 200_000) != text || checkedIn(p, id) != checkedIn(before, id):
+			effect = effectChanged
+			if !choice.Final {
+				return effect, nil
+			}
+		}
+	}
+	return effect, nil
+}
+
+func find(p *pc.Page, backend int64) *pc.Node {
+	for i := range p.Nodes {
+		if p.Nodes[i].Backend == backend && backend != 0 {
+			return &p.Nodes[i]
+		}
+	}
+	return nil
+}
+
+func checkedIn(p *pc.Page, backend int64) bool {
+	n := find(p, backend)
+	return n != nil && n.Checked != nil && *n.Checked
+}
+
+// shownIn tells whether a node is still to be seen: laid out, on the screen, and
+// neither it nor what holds it hidden or faded out.
+func shownIn(p *pc.Page, backend int64) bool {
+	n := find(p, backend)
+	if n == nil || n.Box == nil || n.Box.Intersect(pc.Box{W: float64(p.Width), H: float64(p.Height)}).Empty() {
+		return false
+	}
+	if n.Style != nil && n.Style.Visibility == "hidden" {
+		return false
+	}
+	for {
+		if n.Style != nil && n.Style.Opacity < 0.05 {
+			return false
+		}
+		if n.Parent < 0 {
+			return true
+		}
+		n = &p.Nodes[n.Parent]
+	}
+}

@@ -1,0 +1,234 @@
+package crawler
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	pc "pecrawler"
+	"pecrawler/crawler/egress"
+)
+
+// Chooser says which control to press. It is the classifier's part; the crawler
+// declares what it needs of it.
+type Chooser interface {
+	// Choose picks the control to press on this page tree to reach the goal.
+	// layer is 1 for what the page showed by itself, 2 after opening settings.
+	// ok is false when the page offers no way.
+	Choose(goal pc.Scenario, layer int, page *pc.Page) (c Choice, ok bool)
+	Version() string
+}
+
+// Choice is one control to press.
+type Choice struct {
+	Node   int       // index into the page's nodes
+	Action pc.Action // what pressing it is expected to do
+	Text   string
+	Why    string
+	Final  bool // pressing it makes the choice; false: it leads on
+}
+
+// Sink receives the parts of a visit as they are gathered.
+type Sink interface {
+	Add(name string, data []byte) error
+}
+
+// Config is how the crawler looks at sites. The zero value is not usable; see
+// [Config.Defaults].
+type Config struct {
+	Chrome      string // path; "" finds it
+	TempDir     string // for browser profiles; "" is the system's
+	Tool        string // version of this program, for the record
+	UserAgent   string // "" is that of the same version's desktop browser
+	Locale      string
+	Timezone    string
+	Width       int // viewport, CSS pixels
+	Height      int
+	Proxy       *url.URL // upstream of the egress proxy
+	CAFile      string   // extra trusted CA, PEM
+	Allow       []netip.Prefix
+	HonourRobot bool
+	Loads       int // page loads at the same time; the waits between are not bounded by it
+	Recycle     int // scenarios after which the browser is replaced
+
+	// The settle policy.
+	Floor time.Duration // shortest watch after load
+	Quiet time.Duration // without requests
+	Cap   time.Duration // longest watch after load
+	Late  time.Duration // how long after load a banner is waited for
+	Limit time.Duration // longest scenario
+}
+
+// Defaults fills what is not set.
+func (c Config) Defaults() Config {
+	set(&c.Locale, "en-GB")
+	set(&c.Timezone, "Europe/London")
+	set(&c.Width, 1366)
+	set(&c.Height, 900)
+	set(&c.Loads, 2*runtime.NumCPU())
+	set(&c.Recycle, 300)
+	set(&c.Floor, 5*time.Second)
+	set(&c.Quiet, time.Second)
+	set(&c.Cap, 15*time.Second)
+	set(&c.Late, 10*time.Second)
+	set(&c.Limit, 90*time.Second)
+	return c
+}
+
+func set[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+// Crawler makes visits with one browser, which it starts, watches and replaces.
+type Crawler struct {
+	cfg     Config
+	chooser Chooser
+	log     *slog.Logger
+	met     *metrics
+	loads   chan struct{}
+
+	mu      sync.Mutex
+	current *lease // nil: start one
+	starts  int
+}
+
+// lease is a browser with the number of scenarios that run in it.
+type lease struct {
+	b      *Browser
+	users  int
+	served int
+	retire bool
+}
+
+// New returns a crawler. No browser is started before it is needed; call
+// [Crawler.Start] to learn early that there is none.
+func New(cfg Config, chooser Chooser, log *slog.Logger, reg prometheus.Registerer) *Crawler {
+	cfg = cfg.Defaults()
+	return &Crawler{cfg: cfg, chooser: chooser, log: log, met: newMetrics(reg), loads: make(chan struct{}, cfg.Loads)}
+}
+
+// Start starts the browser and proves it fit, so that a missing or broken
+// browser is known before any visit is taken. It returns the browser's version.
+func (c *Crawler) Start(ctx context.Context) (version string, err error) {
+	b, release, err := c.browser(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer release(false)
+	return b.Version, nil
+}
+
+// Close ends the browser and everything it started.
+func (c *Crawler) Close() {
+	c.mu.Lock()
+	l := c.current
+	c.current = nil
+	c.mu.Unlock()
+	if l != nil {
+		l.b.Close()
+	}
+}
+
+// browser hands out the running browser, or starts one. release says whether
+// the scenario found it broken.
+func (c *Crawler) browser(ctx context.Context) (_ *Browser, release func(broken bool), err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current == nil {
+		sctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+		defer cancel()
+		b, err := startBrowser(sctx, c.cfg, c.log)
+		if err != nil {
+			return nil, nil, err
+		}
+		if c.starts++; c.starts > 1 {
+			c.met.restarts.Inc()
+		}
+		c.current = &lease{b: b}
+	}
+	l := c.current
+	l.users++
+	l.served++
+	if l.served >= c.cfg.Recycle {
+		l.retire = true
+		c.current = nil
+	}
+	return l.b, func(broken bool) {
+		c.mu.Lock()
+		l.users--
+		if broken {
+			l.retire = true
+			if c.current == l {
+				c.current = nil
+			}
+		}
+		end := l.retire && l.users == 0
+		c.mu.Unlock()
+		if end {
+			l.b.Close()
+		}
+	}, nil
+}
+
+// Visit looks at the site in every scenario and adds the parts of the bundle to
+// the sink: look.json, and <scenario>/capture.json with its pages and screens.
+// It returns an error only when the fault is ours and the visit should be tried
+// again; how the site behaved is in the parts.
+func (c *Crawler) Visit(ctx context.Context, v pc.Visit, sink Sink) error {
+	begin := time.Now()
+	look := c.look(ctx, v)
+	c.met.stage.WithLabelValues("look").Observe(time.Since(begin).Seconds())
+	if err := addJSON(sink, "look.json", look); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if final(look.Load) {
+		return nil
+	}
+	for _, s := range v.Scenarios {
+		begin := time.Now()
+		capt, err := c.scenario(ctx, v, look, s, sink)
+		c.met.stage.WithLabelValues(string(s)).Observe(time.Since(begin).Seconds())
+		if err != nil {
+			return fmt.Errorf("visit %s, %s: %w", v.Site, s, err)
+		}
+		if err := addJSON(sink, string(s)+"/capture.json", capt); err != nil {
+			return err
+		}
+		if s == pc.Idle && !capt.Load.OK() {
+			return nil // nothing to press on a page that was not shown
+		}
+	}
+	return nil
+}
+
+// final tells whether the plain look has already settled the outcome, so that
+// the browser need not try: what it would try is the same connection.
+func final(l pc.Load) bool {
+	switch l.Reason {
+	case egress.ReasonDNS, egress.ReasonRefused, egress.ReasonDenied, "robots", "download":
+		return !l.OK()
+	}
+	return false
+}
+
+func addJSON(sink Sink, name string, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", name, err)
+	}
+	return sink.Add(name, b)
+}

@@ -1,0 +1,298 @@
+package crawler_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	pc "pecrawler"
+	"pecrawler/crawler"
+)
+
+// byText chooses the control with the given text: what to press is not this
+// package's business.
+type byText map[pc.Scenario][]string // texts for layer 1, 2, ...
+
+func (b byText) Version() string { return "test" }
+
+func (b byText) Choose(goal pc.Scenario, layer int, page *pc.Page) (crawler.Choice, bool) {
+	texts := b[goal]
+	if layer > len(texts) {
+		return crawler.Choice{}, false
+	}
+	for i, n := range page.Nodes {
+		if n.Tag == "#text" && strings.TrimSpace(n.Text) == texts[layer-1] && n.Box != nil {
+			final := layer == len(texts)
+			action := pc.ActSettings
+			if final {
+				action = pc.Action(goal)
+			}
+			for p := n.Parent; p >= 0; p = page.Nodes[p].Parent {
+				if page.Nodes[p].Tag == "button" {
+					return crawler.Choice{Node: p, Text: n.Text, Action: action, Why: "test", Final: final}, i > 0
+				}
+			}
+		}
+	}
+	return crawler.Choice{}, false
+}
+
+// parts is a sink in memory.
+type parts struct {
+	mu sync.Mutex
+	m  map[string][]byte
+}
+
+func (p *parts) Add(name string, data []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.m == nil {
+		p.m = map[string][]byte{}
+	}
+	if _, dup := p.m[name]; dup {
+		return fmt.Errorf("%s added twice", name)
+	}
+	p.m[name] = data
+	return nil
+}
+
+func (p *parts) capture(t *testing.T, s pc.Scenario) *pc.Capture {
+	t.Helper()
+	raw, ok := p.m[string(s)+"/capture.json"]
+	if !ok {
+		t.Fatalf("no capture of %s; parts: %v", s, len(p.m))
+	}
+	c := new(pc.Capture)
+	if err := json.Unmarshal(raw, c); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func newCrawler(t *testing.T, choose byText) *crawler.Crawler {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("needs Chromium")
+	}
+	c := crawler.New(crawler.Config{
+		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Tool: "test",
+		Floor: 700 * time.Millisecond, Quiet: 400 * time.Millisecond, Late: 1500 * time.Millisecond, Cap: 5 * time.Second,
+	}, choose, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	t.Cleanup(c.Close)
+	return c
+}
+
+func visit(t *testing.T, c *crawler.Crawler, url string, scenarios ...pc.Scenario) *parts {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	p := &parts{}
+	if err := c.Visit(ctx, pc.Visit{Sweep: "test", Site: "site.test", URL: url, Number: 1, Scenarios: scenarios}, p); err != nil {
+		t.Fatalf("visit: %v", err)
+	}
+	if dir := os.Getenv("PECRAWLER_KEEP"); dir != "" { // to look at the pictures
+		for name, b := range p.m {
+			os.WriteFile(dir+"/"+t.Name()+"-"+strings.ReplaceAll(name, "/", "-"), b, 0o600)
+		}
+	}
+	return p
+}
+
+const shop = `<!doctype html><html lang="en"><head><title>Shop</title><link rel="preload" as="image" href="/early.gif"><script>document.cookie="early=1";new Image().src="/first.gif"</script></head>
+<body><h1>Shop</h1><p><a href="/about">About us</a></p><iframe src="http://localhost:%[1]s/frame" width="300" height="100"></iframe><cookie-box></cookie-box>
+<script>
+localStorage.setItem("visits","1");
+if (document.cookie.includes("ads=yes")) { new Image().src="http://localhost:%[1]s/track.gif?uid=123456789012"; }
+if (!/choice=/.test(document.cookie)) {
+  customElements.define("cookie-box", class extends HTMLElement { connectedCallback() {
+    const root = this.attachShadow({mode:"closed"});
+    root.innerHTML = '<div style="position:fixed;bottom:0;left:0;right:0;background:#eee;padding:20px">We use cookies <button id=y>Accept all</button> <button id=n>Reject all</button><button id=s>Settings</button></div>';
+    const end = (v) => { document.cookie = "choice=" + v; if (v == "yes") document.cookie = "ads=yes"; root.innerHTML = ""; };
+    root.getElementById("y").onclick = (e) => { if (e.isTrusted) end("yes"); };
+    root.getElementById("n").onclick = (e) => { if (e.isTrusted) end("no"); };
+    root.getElementById("s").onclick = () => { setTimeout(() => { root.innerHTML = '<dialog open style="top:100px">Details <button id=d>Refuse everything</button></dialog>'; root.getElementById("d").onclick = () => end("no"); }, 300); };
+  }});
+}
+</script></body></html>`
+
+func shopServer(t *testing.T) *httptest.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		_, port, _ := strings.Cut(r.Host, ":")
+		w.Header().Set("Content-Type", "text/html")
+		w.Header().Add("Set-Cookie", "session=abcdef; HttpOnly; Path=/")
+		fmt.Fprintf(w, shop, port)
+	})
+	mux.HandleFunc("/frame", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.Header().Add("Set-Cookie", "third=framecookie; SameSite=None; Secure; Path=/; Max-Age=86400")
+		fmt.Fprint(w, `<body style="margin:0"><button>In the frame</button><script>localStorage.setItem("framekey","v")</script></body>`)
+	})
+	gif := func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Type", "image/gif") }
+	for _, p := range []string{"/early.gif", "/first.gif", "/track.gif"} {
+		mux.HandleFunc(p, gif)
+	}
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+func names(c *pc.Capture) []string {
+	var out []string
+	for _, it := range c.Storage {
+		out = append(out, fmt.Sprintf("%s %s %s %s", it.Kind, it.Host, it.Name, it.First))
+	}
+	slices.Sort(out)
+	return out
+}
+
+func hasRequest(c *pc.Capture, part string, phase pc.Phase) bool {
+	return slices.ContainsFunc(c.Requests, func(r pc.Request) bool { return strings.Contains(r.URL, part) && c.PhaseAt(r.At) == phase })
+}
+
+// One visit shows the whole way: nothing of the first moments is lost, a button
+// in a closed shadow root is pressed, and nothing carries over.
+func TestVisit(t *testing.T) {
+	srv := shopServer(t)
+	c := newCrawler(t, byText{pc.Accept: {"Accept all"}, pc.Reject: {"Settings", "Refuse everything"}})
+	p := visit(t, c, srv.URL+"/", pc.Scenarios...)
+
+	idle := p.capture(t, pc.Idle)
+	if !idle.Load.OK() || idle.Status != 200 || !idle.Environment.ThirdPartyCookies {
+		t.Errorf("idle: load %+v status %d third-party cookies %v", idle.Load, idle.Status, idle.Environment.ThirdPartyCookies)
+	}
+	for _, want := range []string{"/early.gif", "/first.gif", "/frame"} {
+		if !hasRequest(idle, want, pc.PhaseBefore) {
+			t.Errorf("idle: request %s was lost", want)
+		}
+	}
+	for _, want := range []string{"cookie 127.0.0.1 early settled", "cookie 127.0.0.1 session settled", "cookie localhost third settled", "local 127.0.0.1 visits settled", "local localhost framekey settled"} {
+		if !slices.Contains(names(idle), want) {
+			t.Errorf("idle: storage %q was lost; got %q", want, names(idle))
+		}
+	}
+	accept := p.capture(t, pc.Accept)
+	if len(accept.Acts) != 1 || accept.Acts[0].Effect != "gone" {
+		t.Fatalf("accept: acts %+v, missing %v", accept.Acts, accept.Missing)
+	}
+	if !slices.Contains(names(accept), "cookie 127.0.0.1 ads after") || !hasRequest(accept, "track.gif", pc.PhaseAccept) {
+		t.Errorf("accept: the tracker after the choice was lost: %q", names(accept))
+	}
+	reject := p.capture(t, pc.Reject)
+	if len(reject.Acts) != 2 || reject.Acts[1].Effect != "gone" || reject.Acts[0].Purpose != pc.ActSettings {
+		t.Fatalf("reject: acts %+v, missing %v", reject.Acts, reject.Missing)
+	}
+	if hasRequest(reject, "track.gif", pc.PhaseReject) || slices.Contains(names(reject), "cookie 127.0.0.1 ads after") {
+		t.Error("reject: something carried over")
+	}
+	if _, ok := reject.Mark(pc.MarkInner); !ok || !hasRequest(reject, "/about", pc.PhaseReject) {
+		t.Errorf("reject: no inner page: %+v", reject.Marks)
+	}
+	for _, s := range []*pc.Capture{idle, reject, accept} {
+		for _, pg := range s.Pages {
+			if len(p.m[pg.Tree]) == 0 || len(p.m[pg.Screen]) == 0 {
+				t.Errorf("%s: tree or picture missing: %+v", s.Scenario, pg)
+			}
+		}
+		if len(s.Missing) != 0 {
+			t.Errorf("%s: missing %v", s.Scenario, s.Missing)
+		}
+	}
+	// Boxes of a frame's content are in the coordinates of the top window.
+	var page pc.Page
+	if err := json.Unmarshal(p.m[idle.Pages[0].Tree], &page); err != nil {
+		t.Fatal(err)
+	}
+	var frame, button *pc.Box
+	for i := range page.Nodes {
+		n := &page.Nodes[i]
+		if n.Tag == "iframe" {
+			frame = n.Box
+		}
+		if n.Tag == "#text" && n.Text == "In the frame" {
+			button = n.Box
+		}
+	}
+	if frame == nil || button == nil || button.Y < frame.Y || button.Y > frame.Y+100 {
+		t.Errorf("frame at %+v, its button at %+v", frame, button)
+	}
+}
+
+// Failing sites end with their outcome, and the next visit is unharmed.
+func TestFailingSites(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/503", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "broken", 503) })
+	mux.HandleFunc("/wall", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.WriteHeader(403)
+		fmt.Fprint(w, "<title>Just a moment...</title>Checking your browser before accessing the site")
+	})
+	mux.HandleFunc("/empty", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Type", "text/html") })
+	mux.HandleFunc("/file", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/pdf")
+		fmt.Fprint(w, "%PDF-1.4")
+	})
+	mux.HandleFunc("/loop", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/loop", 302) })
+	mux.HandleFunc("/alert", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, "<p>hello</p><script>for(;;)alert(1)</script>")
+	})
+	srv := httptest.NewServer(mux)
+	defer srv.Close()
+	c := newCrawler(t, byText{})
+	for _, tt := range []struct {
+		url  string
+		want pc.Outcome
+	}{
+		{srv.URL + "/503", pc.Unreachable}, {srv.URL + "/wall", pc.Blocked}, {srv.URL + "/empty", pc.NotASite}, {srv.URL + "/file", pc.NotASite},
+		{srv.URL + "/loop", pc.Unreachable}, {"http://127.0.0.1:1/", pc.Unreachable}, {"http://10.1.2.3/", pc.Excluded}, {"http://no-such-host.invalid/", pc.Unreachable},
+	} {
+		p := visit(t, c, tt.url, pc.Idle)
+		var look pc.Look
+		json.Unmarshal(p.m["look.json"], &look)
+		load := look.Load
+		if _, ok := p.m["idle/capture.json"]; ok {
+			load = p.capture(t, pc.Idle).Load
+		}
+		if load.Outcome != tt.want {
+			t.Errorf("%s: %+v (look %+v), want %s", tt.url, load, look.Load, tt.want)
+		}
+	}
+	visit(t, c, srv.URL+"/alert", pc.Idle)
+	shop := shopServer(t)
+	if got := visit(t, c, shop.URL, pc.Idle).capture(t, pc.Idle); !got.Load.OK() {
+		t.Errorf("after the hostile pages: %+v", got.Load)
+	}
+}
+
+func TestNoChrome(t *testing.T) {
+	c := crawler.New(crawler.Config{Chrome: "/no/such/chrome"}, byText{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if _, err := c.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "apt-get install chromium") {
+		t.Errorf("Start without a browser: %v", err)
+	}
+}
+
+// A browser that dies at its start is reported with what it said.
+func TestChromeDiesAtStart(t *testing.T) {
+	bad := t.TempDir() + "/chrome"
+	if err := os.WriteFile(bad, []byte("#!/bin/sh\necho cannot open display >&2\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	os.Chmod(strings.TrimSuffix(bad, "/chrome"), 0o755)
+	c := crawler.New(crawler.Config{Chrome: bad}, byText{}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if _, err := c.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "cannot open display") && !strings.Contains(err.Error(), "permission") {
+		t.Errorf("Start with a browser that dies: %v", err)
+	}
+}

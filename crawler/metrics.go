@@ -1,0 +1,25 @@
+package crawler
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics of the crawler. Labels come from closed lists.
+type metrics struct {
+	restarts prometheus.Counter
+	stage    *prometheus.HistogramVec // look, idle, reject, accept
+	egress   *prometheus.CounterVec   // connections not made, by reason
+	requests prometheus.Counter
+	acts     *prometheus.CounterVec // by scenario and effect
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		restarts: prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_crawler_browser_restarts_total", Help: "Browsers started after the first one: crashes and planned replacements."}),
+		stage: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "pecrawler_crawler_stage_duration_seconds", Help: "Wall time of a stage of a visit: the plain look and each scenario.",
+			Buckets: []float64{.1, .5, 1, 2.5, 5, 10, 15, 20, 30, 45, 60, 90, 120}}, []string{"stage"}),
+		egress:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_crawler_egress_refused_total", Help: "Connections that the egress proxy did not make, by reason."}, []string{"reason"}),
+		requests: prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_crawler_requests_total", Help: "Requests of pages recorded."}),
+		acts:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_crawler_acts_total", Help: "Choices made on banners, by scenario and effect."}, []string{"scenario", "effect"}),
+	}
+	reg.MustRegister(m.restarts, m.stage, m.egress, m.requests, m.acts)
+	return m
+}

@@ -1,0 +1,411 @@
+package crawler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/target"
+
+	pc "pecrawler"
+	"pecrawler/crawler/egress"
+)
+
+// scenario runs one scenario in a browser context of its own. An error is our
+// fault; whatever the site did is in the capture.
+func (c *Crawler) scenario(ctx context.Context, v pc.Visit, look pc.Look, s pc.Scenario, sink Sink) (*pc.Capture, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Limit)
+	defer cancel()
+	b, release, err := c.browser(ctx)
+	if err != nil {
+		return nil, err
+	}
+	broken := false
+	defer func() { release(broken) }()
+	capt, err := c.inBrowser(ctx, b, v, look, s, sink)
+	if err != nil {
+		// The reader sees the end of the browser as every call does; ask, lest one bad page costs a good browser.
+		broken = errors.Is(err, errBrowserGone) || !b.alive(context.WithoutCancel(ctx))
+	}
+	return capt, err
+}
+
+// inBrowser is one scenario in one browser.
+func (c *Crawler) inBrowser(ctx context.Context, b *Browser, v pc.Visit, look pc.Look, s pc.Scenario, sink Sink) (*pc.Capture, error) {
+	proxy, err := egress.Listen(egress.Policy{Allow: c.cfg.Allow, Upstream: c.cfg.Proxy}, c.log, c.refused)
+	if err != nil {
+		return nil, err
+	}
+	defer proxy.Close()
+	yes := true
+	bc, err := cdp.Call(ctx, b.root, target.CreateBrowserContext, target.CreateBrowserContextParams{DisposeOnDetach: &yes, ProxyServer: proxy.URL(), ProxyBypassList: "<-loopback>"})
+	if err != nil {
+		return nil, err
+	}
+	t := newTab(b, bc.BrowserContextID, v.Site)
+	defer func() {
+		dctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		cdp.Call(dctx, b.root, target.DisposeBrowserContext, target.DisposeBrowserContextParams{BrowserContextID: bc.BrowserContextID})
+		t.forget()
+	}()
+	if err := t.open(ctx); err != nil {
+		return nil, err
+	}
+
+	r := &run{c: c, t: t, sink: sink, look: look, scenario: s, capt: &pc.Capture{
+		Schema: pc.CaptureSchema, Scenario: s, Missing: map[pc.Artifact]string{}, Acts: []pc.Act{}, Storage: []pc.StorageItem{}, Pages: []pc.Snapshot{},
+		Environment: pc.Environment{Tool: c.cfg.Tool, Chrome: b.Version, Flags: b.cmd.Args[1:], UserAgent: b.UserAgent, Locale: c.cfg.Locale, Timezone: c.cfg.Timezone,
+			Width: c.cfg.Width, Height: c.cfg.Height, ThirdPartyCookies: b.ThirdParty},
+	}}
+	if c.cfg.Proxy != nil {
+		r.capt.Environment.Proxy = c.cfg.Proxy.Host
+	}
+	for i, f := range r.capt.Environment.Flags { // local paths are no evidence
+		if len(f) > 16 && f[:16] == "--user-data-dir=" {
+			r.capt.Environment.Flags = slices.Clone(r.capt.Environment.Flags)
+			r.capt.Environment.Flags[i] = "--user-data-dir=(new, empty)"
+		}
+	}
+	err = r.play(ctx, v.URL)
+	select {
+	case <-b.wire.down:
+		return nil, b.explain(b.wire.err)
+	default:
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.finish()
+	c.met.requests.Add(float64(len(r.capt.Requests)))
+	return r.capt, nil
+}
+
+// run is the state of one scenario.
+type run struct {
+	c        *Crawler
+	t        *tab
+	sink     Sink
+	look     pc.Look
+	scenario pc.Scenario
+	capt     *pc.Capture
+	jar      jar
+	page     *pc.Page // the last tree taken
+	screens  int
+}
+
+// play is the script of a scenario. It returns an error only when the parts
+// could not be handed on or our time was up; troubles of the page end in Missing.
+func (r *run) play(ctx context.Context, address string) error {
+	t := r.t
+	select { // the load phase is where the CPU goes: bound it, not the waits
+	case r.c.loads <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	t.mu.Lock()
+	t.started = time.Now()
+	t.mu.Unlock()
+	r.capt.Started = t.started.UTC()
+	navErr, download := r.navigate(ctx, address)
+	if navErr == "" && !download {
+		t.waitLoad(ctx, 0, 25*time.Second)
+	}
+	<-r.c.loads
+	r.mark(pc.MarkLoad)
+
+	if err := r.watch(ctx, navErr == "" && !download); err != nil {
+		return err
+	}
+	r.capt.Load = pageLoad(r.mainRequest(), navErr, download, r.page)
+	if m := r.mainRequest(); m != nil {
+		r.capt.Status = m.Status
+	}
+	r.capt.FinalURL = address
+	if r.page != nil {
+		r.capt.FinalURL = r.page.URL
+	}
+	if !r.capt.Load.OK() {
+		return ctx.Err()
+	}
+	if r.scenario != pc.Idle {
+		acted, err := r.act(ctx)
+		if err != nil {
+			return err
+		}
+		if acted {
+			if err := r.after(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	r.mark(pc.MarkDone)
+	return ctx.Err()
+}
+
+// navigate starts the first load. It returns Chrome's error text, and whether
+// the address turned out to be a download.
+func (r *run) navigate(ctx context.Context, address string) (navErr string, download bool) {
+	nctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	res, err := cdp.Call(nctx, r.t.page, page.Navigate, page.NavigateParams{URL: address})
+	if err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			return "net::ERR_TIMED_OUT", false
+		}
+		return err.Error(), false
+	}
+	return res.ErrorText, res.IsDownload
+}
+
+// watch settles the page and records the state before any choice: storage,
+// tree and picture. While no banner shows, it goes on watching, because banners
+// come late; in a scenario that will act it stops as soon as the banner stands.
+func (r *run) watch(ctx context.Context, shown bool) error {
+	t, cfg := r.t, r.c.cfg
+	begin := time.Now()
+	if shown {
+		if r.scenario == pc.Idle {
+			t.settle(ctx, cfg.Floor, cfg.Quiet, cfg.Cap)
+		} else {
+			t.settle(ctx, min(1500*time.Millisecond, cfg.Floor), cfg.Quiet, cfg.Cap)
+		}
+		for {
+			p, whole, err := t.snapshot(ctx, 10*time.Second)
+			if err != nil {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				r.missing(pc.ArtifactPage, err.Error())
+				break
+			}
+			if !whole {
+				r.missing(pc.ArtifactPage, fmt.Sprintf("the page has more than %d nodes", maxNodes))
+			}
+			r.page = p
+			if r.banner(p) || time.Since(begin) >= cfg.Late || t.trouble() != nil || emptyOrBad(r.mainRequest()) {
+				break
+			}
+			if !sleep(ctx, 700*time.Millisecond) {
+				return ctx.Err()
+			}
+		}
+		// Nothing moves any more when the tree and the picture show the same.
+		t.settle(ctx, 300*time.Millisecond, cfg.Quiet/2, 3*time.Second)
+	}
+	if err := t.trouble(); err != nil {
+		r.missing(pc.ArtifactPage, err.Error())
+		r.missing(pc.ArtifactStorage, err.Error())
+		r.page = nil
+		return nil
+	}
+	if err := r.store(ctx, pc.MarkSettled); err != nil {
+		return err
+	}
+	r.mark(pc.MarkSettled)
+	if !shown {
+		return nil
+	}
+	return r.shot(ctx, pc.MarkSettled, 1)
+}
+
+func emptyOrBad(m *pc.Request) bool { return m == nil || m.Status >= 400 }
+
+// banner asks the chooser whether it sees anything to press.
+func (r *run) banner(p *pc.Page) bool {
+	for _, goal := range []pc.Scenario{pc.Accept, pc.Reject} {
+		if _, ok := r.c.chooser.Choose(goal, 1, p); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// after records what follows a choice: quiet, reload, and one inner page.
+func (r *run) after(ctx context.Context) error {
+	t, cfg := r.t, r.c.cfg
+	short := min(2*time.Second, cfg.Floor)
+	t.settle(ctx, short, cfg.Quiet, 8*time.Second)
+	if err := r.store(ctx, pc.MarkAfter); err != nil {
+		return err
+	}
+	r.mark(pc.MarkAfter)
+	if err := r.shot(ctx, pc.MarkAfter, 1); err != nil {
+		return err
+	}
+	if t.trouble() != nil {
+		return nil
+	}
+	r.mark(pc.MarkReload)
+	if err := r.again(ctx, "Page.reload", page.ReloadParams{}, short); err != nil {
+		return err
+	}
+	if err := r.store(ctx, pc.MarkReload); err != nil {
+		return err
+	}
+	if next := r.inner(); next != "" && t.trouble() == nil {
+		r.mark(pc.MarkInner)
+		if err := r.again(ctx, "Page.navigate", page.NavigateParams{URL: next}, short); err != nil {
+			return err
+		}
+		if err := r.store(ctx, pc.MarkInner); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// again loads a page in the same context and settles it.
+func (r *run) again(ctx context.Context, method string, params any, floor time.Duration) error {
+	t := r.t
+	select {
+	case r.c.loads <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	t.mu.Lock()
+	n := t.loads
+	t.mu.Unlock()
+	cctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	err := t.page.Call(cctx, method, params, nil)
+	cancel()
+	if err == nil {
+		t.waitLoad(ctx, n, 20*time.Second)
+	}
+	<-r.c.loads
+	t.settle(ctx, floor, r.c.cfg.Quiet, 10*time.Second)
+	return ctx.Err()
+}
+
+// inner picks the inner page to look at: the first that the plain look found,
+// else the first that the rendered page links, else a policy page.
+func (r *run) inner() string {
+	base, err := url.Parse(r.capt.FinalURL)
+	if err != nil {
+		return ""
+	}
+	for _, s := range r.look.Inner {
+		if u, err := url.Parse(s); err == nil && isInner(base, u) {
+			return s
+		}
+	}
+	if r.page != nil {
+		for i := range r.page.Nodes {
+			if n := &r.page.Nodes[i]; n.Tag == "a" && n.Attrs["href"] != "" {
+				if u, err := base.Parse(n.Attrs["href"]); err == nil && isInner(base, u) {
+					u.Fragment = ""
+					return u.String()
+				}
+			}
+		}
+	}
+	for _, s := range r.look.Policies {
+		if u, err := url.Parse(s); err == nil && isInner(base, u) {
+			return s
+		}
+	}
+	return ""
+}
+
+// mainRequest is the last document request of the first navigation: the one
+// that redirects led to.
+func (r *run) mainRequest() *pc.Request {
+	r.t.mu.Lock()
+	defer r.t.mu.Unlock()
+	var m *pc.Request
+	for i := range r.t.requests {
+		q := &r.t.requests[i]
+		if q.Type != "Document" {
+			continue
+		}
+		if m == nil || q.RedirectOf == m.ID {
+			m = q
+		}
+	}
+	if m == nil {
+		return nil
+	}
+	cp := *m
+	return &cp
+}
+
+func (r *run) mark(name pc.MarkName) {
+	r.capt.Marks = append(r.capt.Marks, pc.Mark{Name: name, At: r.t.at()})
+}
+
+// missing records what could not be gathered; the first reason stands.
+func (r *run) missing(a pc.Artifact, why string) {
+	if r.capt.Missing[a] == "" {
+		r.capt.Missing[a] = cut(why, 300)
+	}
+}
+
+// store takes a checkpoint of everything stored.
+func (r *run) store(ctx context.Context, mark pc.MarkName) error {
+	if err := r.t.checkpoint(ctx, &r.jar, mark); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		r.missing(pc.ArtifactStorage, err.Error())
+	}
+	return nil
+}
+
+// shot adds the last tree and a picture of now to the bundle.
+func (r *run) shot(ctx context.Context, mark pc.MarkName, layer int) error {
+	if mark != pc.MarkSettled || layer > 1 || r.page == nil {
+		p, _, err := r.t.snapshot(ctx, 10*time.Second)
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			r.missing(pc.ArtifactPage, err.Error())
+			return nil
+		}
+		r.page = p
+	}
+	n := len(r.capt.Pages)
+	snap := pc.Snapshot{Mark: mark, At: r.t.at(), Layer: layer, URL: r.page.URL, Tree: fmt.Sprintf("%s/pages/%d.json", r.scenario, n)}
+	if err := addJSON(r.sink, snap.Tree, r.page); err != nil {
+		return err
+	}
+	sctx, cancel := context.WithTimeout(ctx, 6*time.Second)
+	defer cancel()
+	q := int64(80)
+	img, err := cdp.Call(sctx, r.t.page, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: "jpeg", Quality: &q})
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		r.missing(pc.ArtifactScreen, err.Error())
+	} else {
+		snap.Screen = fmt.Sprintf("%s/screens/%d.jpg", r.scenario, n)
+		if err := r.sink.Add(snap.Screen, img.Data); err != nil {
+			return err
+		}
+	}
+	r.capt.Pages = append(r.capt.Pages, snap)
+	return nil
+}
+
+// finish moves what the tab gathered into the capture.
+func (r *run) finish() {
+	r.t.mu.Lock()
+	defer r.t.mu.Unlock()
+	r.capt.Requests = slices.Clone(r.t.requests)
+	if r.capt.Requests == nil {
+		r.capt.Requests = []pc.Request{}
+	}
+	if r.t.over == "requests" {
+		r.missing(pc.ArtifactRequests, fmt.Sprintf("the page made more than %d requests", maxRequests))
+	}
+	if r.jar.items != nil {
+		r.capt.Storage = r.jar.items
+	}
+	r.capt.Ended = time.Now().UTC()
+}
