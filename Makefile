@@ -1,0 +1,32 @@
+# make sweep SITES=sites.csv   look at the sites of a list; without SITES: at our own test web, offline
+# make test                    every test
+# make check                   what a change must pass before it is merged
+OUT   ?= pecrawler-data
+FLAGS ?=
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+.PHONY: sweep review test check build setup bench
+sweep: build
+	@if [ -n "$(SITES)" ]; then exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) "$(SITES)"; else exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) --lab; fi
+
+review: build
+	@exec ./bin/pecrawler review --out "$(OUT)"
+
+setup:
+	@./deploy/setup.sh
+
+build: setup
+	@go build -o bin/pecrawler ./cmd/pecrawler
+
+test: setup
+	go test ./...
+
+check: setup
+	@test -z "$$(gofmt -l .)" || { echo "not formatted by gofmt:"; gofmt -l .; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	go mod tidy -diff
+	go test -race -shuffle=on ./...
+
+bench: build
+	go run ./cmd/bench

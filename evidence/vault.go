@@ -1,0 +1,128 @@
+package evidence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gocloud.dev/blob"
+	_ "gocloud.dev/blob/fileblob" // the file:// driver
+	"gocloud.dev/gcerrors"
+)
+
+// Vault is where sealed bundles lie: a folder, or any bucket that gocloud.dev
+// has a driver for.
+type Vault struct {
+	bucket *blob.Bucket
+	dir    string // set for a folder: written by us, because the driver does not flush to the disk
+}
+
+// OpenVault opens the vault at a folder path or a bucket URL. Close it.
+func OpenVault(ctx context.Context, where string) (*Vault, error) {
+	if strings.Contains(where, "://") && !strings.HasPrefix(where, "file://") {
+		b, err := blob.OpenBucket(ctx, where)
+		if err != nil {
+			return nil, fmt.Errorf("open the evidence store: %w", err)
+		}
+		return &Vault{bucket: b}, nil
+	}
+	dir, err := filepath.Abs(strings.TrimPrefix(where, "file://"))
+	if err != nil {
+		return nil, fmt.Errorf("open the evidence store: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("open the evidence store: %w", err)
+	}
+	b, err := blob.OpenBucket(ctx, (&url.URL{Scheme: "file", Path: dir, RawQuery: "no_tmp_dir=true&metadata=skip"}).String())
+	if err != nil {
+		return nil, fmt.Errorf("open the evidence store %s: %w", dir, err)
+	}
+	return &Vault{bucket: b, dir: dir}, nil
+}
+
+// Close ends the vault.
+func (v *Vault) Close() error { return v.bucket.Close() }
+
+// key is where a bundle lies. A digest that is none gives an error, so that it
+// cannot lead outside the vault.
+func key(digest string) (string, error) {
+	h, ok := strings.CutPrefix(digest, "sha256:")
+	if !ok || len(h) != 64 || strings.Trim(h, "0123456789abcdef") != "" {
+		return "", fmt.Errorf("%q is no bundle digest", digest)
+	}
+	return "sha256/" + h[:2] + "/" + h + ".zip", nil
+}
+
+// put writes a bundle once; the same bundle again is no error.
+func (v *Vault) put(ctx context.Context, digest string, data []byte) error {
+	k, err := key(digest)
+	if err != nil {
+		return err
+	}
+	if v.dir != "" {
+		return putFile(filepath.Join(v.dir, filepath.FromSlash(k)), data)
+	}
+	err = v.bucket.WriteAll(ctx, k, data, &blob.WriterOptions{IfNotExist: true, ContentType: "application/zip"})
+	if gcerrors.Code(err) == gcerrors.FailedPrecondition {
+		return nil // it is there already
+	}
+	return err
+}
+
+// putFile writes a file so that it is whole and on the disk, or not there.
+func putFile(name string, data []byte) (err error) {
+	if _, err := os.Stat(name); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), ".sealing-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Chmod(0o444), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
+
+// Open reads a bundle from the vault and verifies it: what is opened is what
+// was sealed under this digest, or an error says what is damaged.
+func (v *Vault) Open(ctx context.Context, digest string) (*Bundle, error) {
+	data, err := v.Bytes(ctx, digest)
+	if err != nil {
+		return nil, err
+	}
+	b, err := Read(data)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", digest, err)
+	}
+	if b.digest != digest {
+		return nil, fmt.Errorf("open %s: %w", digest, &DamagedError{manifestName, "it is the manifest of " + b.digest})
+	}
+	return b, nil
+}
+
+// Bytes returns the sealed file as it lies in the vault, not verified.
+func (v *Vault) Bytes(ctx context.Context, digest string) ([]byte, error) {
+	k, err := key(digest)
+	if err != nil {
+		return nil, err
+	}
+	data, err := v.bucket.ReadAll(ctx, k)
+	if err != nil {
+		return nil, fmt.Errorf("read bundle %s: %w", digest, err)
+	}
+	return data, nil
+}

@@ -1,0 +1,47 @@
+package queue
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics of the queue; the depth is asked for when it is scraped.
+type metrics struct {
+	queue       *Queue
+	depth       *prometheus.Desc
+	published   *prometheus.CounterVec
+	redelivered prometheus.Counter
+	dead        prometheus.Counter
+}
+
+func newMetrics() *metrics {
+	return &metrics{
+		depth:       prometheus.NewDesc("pecrawler_queue_visits", "Visits on the work queue, by state: waiting or in hand.", []string{"state"}, nil),
+		published:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_queue_published_total", Help: "Messages stored, by kind; a second one with the same id does not count."}, []string{"kind"}),
+		redelivered: prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_queue_redelivered_total", Help: "Visits taken that had been handed out before."}),
+		dead:        prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_queue_dead_total", Help: "Visits given up."}),
+	}
+}
+
+// Describe implements [prometheus.Collector].
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	ch <- m.depth
+	m.published.Describe(ch)
+	m.redelivered.Describe(ch)
+	m.dead.Describe(ch)
+}
+
+// Collect implements [prometheus.Collector].
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second) // a scrape has no context of its own here
+	defer cancel()
+	if waiting, inHand, err := m.queue.Depth(ctx); err == nil {
+		ch <- prometheus.MustNewConstMetric(m.depth, prometheus.GaugeValue, float64(waiting), "waiting")
+		ch <- prometheus.MustNewConstMetric(m.depth, prometheus.GaugeValue, float64(inHand), "in-hand")
+	}
+	m.published.Collect(ch)
+	m.redelivered.Collect(ch)
+	m.dead.Collect(ch)
+}
