@@ -1,0 +1,154 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	pc "pecrawler"
+)
+
+// sure is the confidence from which an opinion can carry a finding.
+const sure = 0.8
+
+// view lays a dossier out for the expressions.
+func view(d *pc.Dossier) map[string]any {
+	scenes := map[pc.Scenario]*Scene{}
+	site := &Site{NonExempt: []string{}}
+	for _, s := range pc.Scenarios {
+		scenes[s] = scene(d, s)
+		for _, list := range [][]Item{scenes[s].Storage, scenes[s].Requests} {
+			for _, it := range list {
+				if strings.HasPrefix(it.Class, "nonexempt-") && it.Confidence >= sure && (it.Kind != "" || it.CarriesID) {
+					site.NonExempt = append(site.NonExempt, it.Ref)
+				}
+			}
+		}
+	}
+	// How many clicks a choice takes is seen where it was made.
+	for _, sc := range scenes {
+		sc.Banner.ClicksToAccept = clicks(scenes[pc.Accept], scenes[pc.Idle], pc.ActAccept)
+		sc.Banner.ClicksToReject = clicks(scenes[pc.Reject], scenes[pc.Idle], pc.ActReject)
+	}
+	return map[string]any{"idle": scenes[pc.Idle], "reject": scenes[pc.Reject], "accept": scenes[pc.Accept], "site": site}
+}
+
+// Clicks returns how many clicks accepting and refusing take; -1: not offered.
+func Clicks(d *pc.Dossier) (accept, reject int) {
+	v := view(d)
+	b := v["idle"].(*Scene).Banner
+	return b.ClicksToAccept, b.ClicksToReject
+}
+
+func clicks(made, idle *Scene, action pc.Action) int {
+	if made.Acted {
+		return len(made.Acts)
+	}
+	for _, c := range idle.Banner.Controls {
+		if c.Layer == 1 && c.Action == string(action) {
+			return 1
+		}
+	}
+	return -1
+}
+
+func scene(d *pc.Dossier, s pc.Scenario) *Scene {
+	sc := &Scene{Banner: Banner{Controls: []Control{}}, Storage: []Item{}, Requests: []Item{}, Acts: []Act{}}
+	c := d.Captures[s]
+	if c == nil {
+		return sc
+	}
+	for _, b := range d.Banners {
+		if b.Scenario != s {
+			continue
+		}
+		sc.Banner = Banner{Present: true, Ref: firstRef(b.Refs), Kind: b.Kind, CMP: b.CMP, Language: b.Language, Confidence: b.Confidence, Controls: []Control{}}
+		for _, ct := range b.Controls {
+			sc.Banner.Controls = append(sc.Banner.Controls, Control{Ref: firstRef(ct.Refs), Action: string(ct.Action), Text: ct.Text, Layer: ct.Layer, Confidence: ct.Confidence})
+		}
+	}
+	for _, p := range d.Storage {
+		if p.Scenario == s {
+			it := item(p)
+			if i, ok := refIndex(p.Ref, s, "storage"); ok && i < len(c.Storage) {
+				it.When = string(c.Storage[i].First)
+			}
+			sc.Storage = append(sc.Storage, it)
+		}
+	}
+	for _, p := range d.Requests {
+		if p.Scenario == s {
+			it := item(p)
+			if i, ok := refIndex(p.Ref, s, "requests"); ok && i < len(c.Requests) {
+				it.When = whenOf(c, c.Requests[i].At)
+			}
+			sc.Requests = append(sc.Requests, it)
+		}
+	}
+	for _, a := range c.Acts {
+		sc.Acts = append(sc.Acts, Act{Ref: fmt.Sprintf("%s/pages/%d#%d", s, a.Page, a.Node), Purpose: string(a.Purpose), Effect: a.Effect})
+	}
+	_, marked := c.Mark(pc.MarkActed)
+	_, missing := c.Missing[pc.ArtifactAct]
+	sc.Acted = marked && !missing && len(c.Acts) > 0 && c.Acts[len(c.Acts)-1].Effect != "none"
+	byRef := func(a, b Item) int { return strings.Compare(a.Ref, b.Ref) }
+	slices.SortFunc(sc.Storage, byRef)
+	slices.SortFunc(sc.Requests, byRef)
+	return sc
+}
+
+func item(p pc.Purpose) Item {
+	return Item{Ref: string(p.Ref), Phase: string(p.Phase), Class: string(p.Class), Sub: p.Sub, Entity: p.Entity, Kind: string(p.Kind), Host: p.Host, Name: p.Name,
+		CarriesID: p.CarriesID, Confidence: p.Confidence}
+}
+
+// refIndex reads the number of a reference such as "idle/storage/3".
+func refIndex(r pc.Ref, s pc.Scenario, list string) (int, bool) {
+	rest, ok := strings.CutPrefix(string(r), string(s)+"/"+list+"/")
+	if !ok || rest == "" || len(rest) > 6 {
+		return 0, false
+	}
+	n := 0
+	for _, c := range rest {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	return n, true
+}
+
+// whenOf names the last mark of the sequence that an offset lies behind.
+func whenOf(c *pc.Capture, at int64) string {
+	when := pc.MarkSettled
+	for _, m := range []pc.MarkName{pc.MarkActed, pc.MarkReload, pc.MarkInner} {
+		if t, ok := c.Mark(m); ok && at >= t {
+			when = m
+			if m == pc.MarkActed {
+				when = pc.MarkAfter
+			}
+		}
+	}
+	return string(when)
+}
+
+// need is an artifact of a scenario.
+type need struct {
+	scenario pc.Scenario
+	artifact pc.Artifact
+}
+
+// missing tells why a need is not met, or "".
+func (n need) missing(d *pc.Dossier) string {
+	c := d.Captures[n.scenario]
+	switch {
+	case c == nil:
+		return fmt.Sprintf("the scenario %s was not run", n.scenario)
+	case !c.Load.OK():
+		return fmt.Sprintf("in the scenario %s the site was %s (%s)", n.scenario, c.Load.Outcome, c.Load.Reason)
+	}
+	if why, ok := c.Missing[n.artifact]; ok {
+		return fmt.Sprintf("%s of the scenario %s is missing: %s", n.artifact, n.scenario, why)
+	}
+	return ""
+}
