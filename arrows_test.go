@@ -16,20 +16,12 @@ import (
 // policy: changing it needs an ADR. "" is the root package.
 func arrows() map[string][]string {
 	return map[string][]string{
-		"":                  {},
-		"evidence":          {""},
-		"crawler":           {"", "crawler/egress"},
-		"crawler/egress":    {},
-		"classifier":        {""},
-		"rules":             {""},
-		"queue":             {""},
-		"store":             {""},
-		"review":            {""}, // gets store and bundles through interfaces that it declares
-		"lab":               {""},
-		"internal/sitelist": {},
-		"internal/pipeline": {"", "classifier", "rules"},
-		"cmd/pecrawler":     {"", "classifier", "crawler", "evidence", "internal/pipeline", "internal/sitelist", "lab", "queue", "review", "rules", "store"},
-		"cmd/bench":         {"", "crawler", "lab"},
+		"":               {},
+		"evidence":       {""},
+		"crawler":        {"", "crawler/egress"},
+		"crawler/egress": {},
+		"rules":          {""},
+		"queue":          {""},
 	}
 }
 
