@@ -360,6 +360,9 @@ func confidence(v map[string]any, refs []pc.Ref) float64 {
 			take(c.Ref, c.Confidence)
 		}
 		take(sc.Banner.Ref, sc.Banner.Confidence)
+		for _, a := range sc.Acts { // what was pressed is a fact; that it belongs to a banner is an opinion
+			take(a.Ref, v["idle"].(*Scene).Banner.Confidence)
+		}
 	}
 	return best
 }
