@@ -16,12 +16,14 @@ import (
 // policy: changing it needs an ADR. "" is the root package.
 func arrows() map[string][]string {
 	return map[string][]string{
-		"":               {},
-		"evidence":       {""},
-		"crawler":        {"", "crawler/egress"},
-		"crawler/egress": {},
-		"rules":          {""},
-		"queue":          {""},
+		"":                  {},
+		"evidence":          {""},
+		"crawler":           {"", "crawler/egress"},
+		"crawler/egress":    {},
+		"rules":             {""},
+		"queue":             {""},
+		"internal/sitelist": {},
+		"internal/pipeline": {"", "rules"},
 	}
 }
 
