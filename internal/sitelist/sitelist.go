@@ -199,7 +199,7 @@ func parseSite(s string) (Entry, error) {
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	if _, err := netip.ParseAddr(host); err != nil {
 		ascii, err := idna.Lookup.ToASCII(host)
-		if err != nil || !strings.Contains(ascii, ".") || len(ascii) > 253 {
+		if err != nil || !strings.Contains(ascii, ".") || len(ascii) > 253 || slices.Contains(strings.Split(ascii, "."), "") {
 			return fail("the host is no domain name; write it like www.example.co.uk")
 		}
 		host = ascii
