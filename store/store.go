@@ -1,0 +1,336 @@
+// Package store is the index of sweeps: their sites, the results of visits and
+// the last words on sites, in SQL. It holds no evidence, and everything in it
+// but the lists can be made again from the bundles.
+//
+// Writes are keyed by what they say, so that doing one twice changes nothing:
+// after a crash the queue sends again what it is not sure of.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	pc "pecrawler"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// ErrNotFound means that there is no such sweep or site.
+var ErrNotFound = errors.New("not found")
+
+// Store is an open database. Its methods may be called from several goroutines.
+type Store struct{ db *sql.DB }
+
+// Sweep is a named list of sites with its settings.
+type Sweep struct {
+	ID         string
+	ListDigest string
+	Settings   string // as JSON, for the record
+	Agree      int    // visits that must agree before a flag
+	Created    time.Time
+	Finished   time.Time // zero: not yet
+}
+
+// Site is one line of a sweep's list.
+type Site struct {
+	Site   string
+	URL    string
+	Rank   int
+	Sector string
+	Line   int
+}
+
+// Open opens the SQLite database at a path, making it if it is not there.
+// Another process may read while this one writes.
+func Open(ctx context.Context, path string) (*Store, error) {
+	q := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(1)"}, "_txlock": {"immediate"}}
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+	if err != nil {
+		return nil, fmt.Errorf("open the store %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(4)
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, sub)
+	if err == nil {
+		_, err = p.Up(ctx)
+	}
+	if err != nil {
+		db.Close()
+		return nil, fmt.Errorf("open the store %s: %w", path, err)
+	}
+	return &Store{db}, nil
+}
+
+// Close closes the database.
+func (s *Store) Close() error { return s.db.Close() }
+
+// CreateSweep stores a sweep with its sites, all or nothing.
+func (s *Store) CreateSweep(ctx context.Context, sw Sweep, sites []Site) error {
+	return s.tx(ctx, "create sweep "+sw.ID, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO sweep (id, list_digest, settings, agree, created_ms) VALUES ($1, $2, $3, $4, $5)`,
+			sw.ID, sw.ListDigest, sw.Settings, sw.Agree, sw.Created.UnixMilli()); err != nil {
+			return err
+		}
+		ins, err := tx.PrepareContext(ctx, `INSERT INTO site (sweep, site, line, url, rank, sector) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`)
+		if err != nil {
+			return err
+		}
+		defer ins.Close()
+		for _, e := range sites {
+			if _, err := ins.ExecContext(ctx, sw.ID, e.Site, e.Line, e.URL, e.Rank, e.Sector); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (s *Store) tx(ctx context.Context, what string, do func(*sql.Tx) error) error {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	if err := do(tx); err != nil {
+		return fmt.Errorf("%s: %w", what, errors.Join(err, tx.Rollback()))
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+const sweepColumns = `SELECT id, list_digest, settings, agree, created_ms, finished_ms FROM sweep `
+
+func (s *Store) sweeps(ctx context.Context, where string, args ...any) ([]Sweep, error) {
+	rows, err := s.db.QueryContext(ctx, sweepColumns+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read sweeps: %w", err)
+	}
+	defer rows.Close()
+	var out []Sweep
+	for rows.Next() {
+		var sw Sweep
+		var created, finished int64
+		if err := rows.Scan(&sw.ID, &sw.ListDigest, &sw.Settings, &sw.Agree, &created, &finished); err != nil {
+			return nil, fmt.Errorf("read sweeps: %w", err)
+		}
+		sw.Created = time.UnixMilli(created).UTC()
+		if finished > 0 {
+			sw.Finished = time.UnixMilli(finished).UTC()
+		}
+		out = append(out, sw)
+	}
+	return out, rows.Err()
+}
+
+// Sweeps returns all sweeps, the newest first.
+func (s *Store) Sweeps(ctx context.Context) ([]Sweep, error) {
+	return s.sweeps(ctx, `ORDER BY created_ms DESC, id`)
+}
+
+// Sweep returns a sweep, or ErrNotFound.
+func (s *Store) Sweep(ctx context.Context, id string) (Sweep, error) {
+	return one(s.sweeps(ctx, `WHERE id = $1`, id))
+}
+
+// Unfinished returns the newest unfinished sweep of the same list and settings, or ErrNotFound.
+func (s *Store) Unfinished(ctx context.Context, listDigest, settings string) (Sweep, error) {
+	return one(s.sweeps(ctx, `WHERE list_digest = $1 AND settings = $2 AND finished_ms = 0 ORDER BY created_ms DESC`, listDigest, settings))
+}
+
+func one(sws []Sweep, err error) (Sweep, error) {
+	if err != nil {
+		return Sweep{}, err
+	}
+	if len(sws) == 0 {
+		return Sweep{}, ErrNotFound
+	}
+	return sws[0], nil
+}
+
+// Finish marks a sweep as finished.
+func (s *Store) Finish(ctx context.Context, id string, at time.Time) error {
+	if _, err := s.db.ExecContext(ctx, `UPDATE sweep SET finished_ms = $1 WHERE id = $2`, at.UnixMilli(), id); err != nil {
+		return fmt.Errorf("finish sweep %s: %w", id, err)
+	}
+	return nil
+}
+
+// Pending returns the sites of a sweep that have no last word yet, in the order of the list.
+func (s *Store) Pending(ctx context.Context, sweep string) ([]Site, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT site, url, rank, sector, line FROM site WHERE sweep = $1
+		AND NOT EXISTS (SELECT 1 FROM word WHERE word.sweep = site.sweep AND word.site = site.site) ORDER BY line, site`, sweep)
+	if err != nil {
+		return nil, fmt.Errorf("read pending sites of %s: %w", sweep, err)
+	}
+	defer rows.Close()
+	var out []Site
+	for rows.Next() {
+		var e Site
+		if err := rows.Scan(&e.Site, &e.URL, &e.Rank, &e.Sector, &e.Line); err != nil {
+			return nil, fmt.Errorf("read pending sites of %s: %w", sweep, err)
+		}
+		out = append(out, e)
+	}
+	return out, rows.Err()
+}
+
+// PutResult stores the verdict of one visit; the first one of a visit stands.
+func (s *Store) PutResult(ctx context.Context, v pc.Verdict) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode the result of %s: %w", v.Site, err)
+	}
+	if _, err := s.db.ExecContext(ctx, `INSERT INTO result (sweep, site, visit, verdict) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`, v.Sweep, v.Site, v.Visit, string(raw)); err != nil {
+		return fmt.Errorf("store the result of %s: %w", v.Site, err)
+	}
+	return nil
+}
+
+// Results returns the verdicts of the visits of a site, by number.
+func (s *Store) Results(ctx context.Context, sweep, site string) ([]pc.Verdict, error) {
+	return s.verdicts(ctx, `SELECT verdict FROM result WHERE sweep = $1 AND site = $2 ORDER BY visit`, sweep, site)
+}
+
+func (s *Store) verdicts(ctx context.Context, query string, args ...any) ([]pc.Verdict, error) {
+	rows, err := s.db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read verdicts: %w", err)
+	}
+	defer rows.Close()
+	out := []pc.Verdict{}
+	for rows.Next() {
+		var raw string
+		var v pc.Verdict
+		if err := rows.Scan(&raw); err != nil {
+			return nil, fmt.Errorf("read verdicts: %w", err)
+		}
+		if err := json.Unmarshal([]byte(raw), &v); err != nil {
+			return nil, fmt.Errorf("read verdicts: %w", err)
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
+// PutWord stores the last word on a site; it replaces an earlier one.
+func (s *Store) PutWord(ctx context.Context, v pc.Verdict) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode the word on %s: %w", v.Site, err)
+	}
+	return s.tx(ctx, "store the word on "+v.Site, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO word (sweep, site, overall, outcome, reason, cmp, rank, verdict) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+			ON CONFLICT (sweep, site) DO UPDATE SET overall = excluded.overall, outcome = excluded.outcome, reason = excluded.reason, cmp = excluded.cmp, verdict = excluded.verdict`,
+			v.Sweep, v.Site, string(v.Overall), string(v.Outcome), v.Reason, v.Banner.CMP, v.Rank, string(raw)); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM finding WHERE sweep = $1 AND site = $2`, v.Sweep, v.Site); err != nil {
+			return err
+		}
+		for _, f := range v.Findings {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO finding (sweep, site, rule, outcome) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`, v.Sweep, v.Site, f.Rule, string(f.Outcome)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Filter narrows a list of words. Zero fields do not narrow.
+type Filter struct {
+	Overall pc.Overall
+	Rule    string // that failed or was unsure
+	Query   string // part of the site's name
+	Limit   int    // 0: all
+	Offset  int
+}
+
+// Words returns the last words of a sweep by site, and how many there are
+// without Limit and Offset.
+func (s *Store) Words(ctx context.Context, sweep string, f Filter) ([]pc.Verdict, int, error) {
+	where, args := []string{"sweep = $1"}, []any{sweep}
+	add := func(cond string, v any) {
+		args = append(args, v)
+		where = append(where, fmt.Sprintf(cond, len(args)))
+	}
+	if f.Overall != "" {
+		add("overall = $%d", string(f.Overall))
+	}
+	if f.Query != "" {
+		add("instr(site, $%d) > 0", strings.ToLower(f.Query))
+	}
+	if f.Rule != "" {
+		add("EXISTS (SELECT 1 FROM finding WHERE finding.sweep = word.sweep AND finding.site = word.site AND finding.rule = $%d AND finding.outcome IN ('fail', 'unsure'))", f.Rule)
+	}
+	cond := " FROM word WHERE " + strings.Join(where, " AND ")
+	var total int
+	if err := s.db.QueryRowContext(ctx, "SELECT count(*)"+cond, args...).Scan(&total); err != nil {
+		return nil, 0, fmt.Errorf("count verdicts: %w", err)
+	}
+	limit := ""
+	if f.Limit > 0 {
+		limit = fmt.Sprintf(" LIMIT %d OFFSET %d", f.Limit, max(f.Offset, 0))
+	}
+	vs, err := s.verdicts(ctx, "SELECT verdict"+cond+" ORDER BY site"+limit, args...)
+	return vs, total, err
+}
+
+// Word returns the last word on a site, or ErrNotFound.
+func (s *Store) Word(ctx context.Context, sweep, site string) (pc.Verdict, error) {
+	vs, err := s.verdicts(ctx, `SELECT verdict FROM word WHERE sweep = $1 AND site = $2`, sweep, site)
+	if err != nil {
+		return pc.Verdict{}, err
+	}
+	if len(vs) == 0 {
+		return pc.Verdict{}, ErrNotFound
+	}
+	return vs[0], nil
+}
+
+// Counts are the numbers of a sweep.
+type Counts struct {
+	Sites   int                // on the list
+	Done    int                // with a last word
+	Overall map[pc.Overall]int // by last word
+	Outcome map[pc.Outcome]int // by outcome
+}
+
+// Counts returns the numbers of a sweep.
+func (s *Store) Counts(ctx context.Context, sweep string) (Counts, error) {
+	c := Counts{Overall: map[pc.Overall]int{}, Outcome: map[pc.Outcome]int{}}
+	if err := s.db.QueryRowContext(ctx, `SELECT count(*) FROM site WHERE sweep = $1`, sweep).Scan(&c.Sites); err != nil {
+		return c, fmt.Errorf("count sites: %w", err)
+	}
+	rows, err := s.db.QueryContext(ctx, `SELECT overall, outcome, count(*) FROM word WHERE sweep = $1 GROUP BY overall, outcome`, sweep)
+	if err != nil {
+		return c, fmt.Errorf("count words: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var overall, outcome string
+		var n int
+		if err := rows.Scan(&overall, &outcome, &n); err != nil {
+			return c, fmt.Errorf("count words: %w", err)
+		}
+		c.Overall[pc.Overall(overall)] += n
+		c.Outcome[pc.Outcome(outcome)] += n
+		c.Done += n
+	}
+	return c, rows.Err()
+}

@@ -1,0 +1,74 @@
+package store_test
+
+import (
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	pc "pecrawler"
+	"pecrawler/store"
+)
+
+func TestStore(t *testing.T) {
+	ctx := t.Context()
+	path := filepath.Join(t.TempDir(), "a folder?", "..", "store.db")
+	s, err := store.Open(ctx, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sw := store.Sweep{ID: "s1", ListDigest: "d", Settings: "{}", Agree: 2, Created: time.UnixMilli(1000).UTC()}
+	sites := []store.Site{{Site: "b.example", URL: "https://b.example/", Line: 1}, {Site: "a.example", URL: "https://a.example/", Line: 2, Rank: 7}}
+	if err := s.CreateSweep(ctx, sw, sites); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CreateSweep(ctx, sw, sites); err == nil {
+		t.Error("the same sweep was created twice")
+	}
+	if got, err := s.Unfinished(ctx, "d", "{}"); err != nil || got.ID != "s1" {
+		t.Errorf("Unfinished: %+v, %v", got, err)
+	}
+	if _, err := s.Unfinished(ctx, "other", "{}"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("Unfinished of another list: %v", err)
+	}
+	for range 2 { // a second write changes nothing
+		if err := s.PutResult(ctx, pc.Verdict{Sweep: "s1", Site: "b.example", Visit: 1, Reason: "first"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.PutResult(ctx, pc.Verdict{Sweep: "s1", Site: "b.example", Visit: 1, Reason: "second"})
+	if rs, err := s.Results(ctx, "s1", "b.example"); err != nil || len(rs) != 1 || rs[0].Reason != "first" {
+		t.Errorf("Results: %+v, %v", rs, err)
+	}
+	word := pc.Verdict{Sweep: "s1", Site: "b.example", Overall: pc.Flagged, Outcome: pc.Assessed, Findings: []pc.Finding{{Rule: "pre-ad-storage", Outcome: pc.Fail}}}
+	for range 2 {
+		if err := s.PutWord(ctx, word); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p, err := s.Pending(ctx, "s1"); err != nil || len(p) != 1 || p[0].Site != "a.example" || p[0].Rank != 7 {
+		t.Errorf("Pending: %+v, %v", p, err)
+	}
+	for f, want := range map[store.Filter]int{{}: 1, {Overall: pc.Flagged}: 1, {Overall: pc.Clear}: 0, {Rule: "pre-ad-storage"}: 1, {Rule: "other"}: 0, {Query: "B.EX"}: 1, {Query: "' OR 1=1 --"}: 0, {Limit: 1, Offset: 1}: 1} {
+		if _, n, err := s.Words(ctx, "s1", f); err != nil || n != want {
+			t.Errorf("Words(%+v): %d, %v, want %d", f, n, err, want)
+		}
+	}
+	if c, err := s.Counts(ctx, "s1"); err != nil || c.Sites != 2 || c.Done != 1 || c.Overall[pc.Flagged] != 1 {
+		t.Errorf("Counts: %+v, %v", c, err)
+	}
+	if err := s.Finish(ctx, "s1", time.UnixMilli(2000)); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if s, err = store.Open(ctx, path); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if got, err := s.Sweep(ctx, "s1"); err != nil || got.Finished.UnixMilli() != 2000 || !got.Created.Equal(sw.Created) {
+		t.Errorf("Sweep after opening again: %+v, %v", got, err)
+	}
+	if _, err := s.Word(ctx, "s1", "none"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("Word of no site: %v", err)
+	}
+}
