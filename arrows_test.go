@@ -22,6 +22,7 @@ func arrows() map[string][]string {
 		"crawler/egress":    {},
 		"rules":             {""},
 		"queue":             {""},
+		"classifier":        {""},
 		"store":             {""},
 		"internal/sitelist": {},
 		"internal/pipeline": {"", "rules"},

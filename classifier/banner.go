@@ -1,0 +1,487 @@
+package classifier
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+
+	pc "pecrawler"
+)
+
+// threshold is the score from which a container is held to be a consent banner.
+const threshold = 2.5
+
+// hintWords in an id or class say that a container is about consent.
+const hintWords = `cookie|consent|gdpr|ccpa|cmp|privacy|klaro|tarteaucitron|orejime|onetrust|didomi|usercentrics|truste|termly|iubenda|complianz|cmplz|cybot|qc-cmp|sp_message|fc-dialog|cwci|cc-main|cc-window|cc-banner|ccc-`
+
+// tree is a page with what the score needs, computed once.
+type tree struct {
+	page    *pc.Page
+	end     []int  // one behind the last node of the subtree
+	visible []bool // laid out, not hidden, not faded out
+	fixed   []bool // stands over the page, itself or by an ancestor
+	hint    *regexp.Regexp
+}
+
+func newTree(p *pc.Page) *tree {
+	n := len(p.Nodes)
+	t := &tree{page: p, end: make([]int, n), visible: make([]bool, n), fixed: make([]bool, n), hint: regexp.MustCompile(`(?i)` + hintWords)}
+	clear := make([]bool, n) // not faded out by an ancestor
+	for i := range p.Nodes {
+		nd := &p.Nodes[i]
+		t.end[i] = i + 1
+		up := nd.Parent
+		clear[i] = up < 0 || up >= i || clear[up]
+		if up >= 0 && up < i {
+			t.fixed[i] = t.fixed[up]
+		}
+		shown := nd.Box != nil && !nd.Box.Empty()
+		if s := nd.Style; s != nil {
+			clear[i] = clear[i] && s.Opacity > 0.05
+			shown = shown && s.Visibility != "hidden" && s.Visibility != "collapse"
+			t.fixed[i] = t.fixed[i] || s.Position == "fixed" || s.Position == "sticky"
+		} else if nd.Tag == "#text" && up >= 0 && up < i {
+			if s := p.Nodes[up].Style; s != nil && s.Visibility == "hidden" {
+				shown = false
+			}
+		}
+		if nd.Tag == "dialog" || nd.Attrs["role"] == "dialog" || nd.Attrs["role"] == "alertdialog" || nd.Attrs["aria-modal"] == "true" {
+			t.fixed[i] = true
+		}
+		t.visible[i] = shown && clear[i]
+	}
+	for i := n - 1; i > 0; i-- {
+		if up := p.Nodes[i].Parent; up >= 0 && up < i {
+			t.end[up] = max(t.end[up], t.end[i])
+		}
+	}
+	return t
+}
+
+// text is the visible text of a subtree, at most limit bytes.
+func (t *tree) text(i, limit int) string {
+	var b strings.Builder
+	for k := i; k < t.end[i] && b.Len() < limit; k++ {
+		if n := &t.page.Nodes[k]; n.Tag == "#text" && t.visible[k] {
+			b.WriteString(strings.TrimSpace(n.Text))
+			b.WriteByte(' ')
+		}
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// candidate is a container that may be the banner, with its score.
+type candidate struct {
+	node     int
+	score    float64
+	terms    []string
+	controls []pc.Control
+	text     string
+}
+
+func (cd *candidate) add(points float64, why string) {
+	cd.score += points
+	cd.terms = append(cd.terms, fmt.Sprintf("%+.1f %s", points, why))
+}
+
+// Banner finds the consent banner of a page tree. layer is 1 for what the page
+// showed by itself, 2 after opening settings; controls carry it.
+func (c *Classifier) Banner(p *pc.Page, layer int) (pc.Banner, bool) {
+	t := newTree(p)
+	best := c.best(t, layer)
+	if best == nil {
+		return pc.Banner{}, false
+	}
+	n := &p.Nodes[best.node]
+	b := pc.Banner{CMP: c.cmp(t, best.node), Kind: kind(t, best.node), Language: language(p, best.text), Text: cut(best.text, 4000), Node: best.node, Controls: best.controls}
+	if n.Box != nil {
+		b.Box = *n.Box
+	} else {
+		b.Box = t.extent(best.node)
+	}
+	b.Claim = pc.Claim{Confidence: certainty(best.score), Basis: "scorecard", Why: fmt.Sprintf("score %.1f of %.1f needed: %s", best.score, threshold, strings.Join(best.terms, "; ")), Refs: []pc.Ref{}}
+	return b, true
+}
+
+// certainty maps a score to a confidence: 0.5 at the threshold.
+func certainty(score float64) float64 {
+	return math.Round(100/(1+math.Exp(-1.4*(score-threshold)))) / 100
+}
+
+// best returns the container with the highest score; of equal ones the smallest.
+func (c *Classifier) best(t *tree, layer int) *candidate {
+	var best *candidate
+	for _, cd := range c.candidates(t, layer) {
+		if cd.score < threshold {
+			continue
+		}
+		// Deeper nodes come later: an inner container with the same controls is the banner itself.
+		if best == nil || cd.score > best.score+0.01 || cd.score >= best.score-0.01 && len(cd.controls) >= len(best.controls) && t.end[cd.node]-cd.node < t.end[best.node]-best.node {
+			best = cd
+		}
+	}
+	return best
+}
+
+func (c *Classifier) candidates(t *tree, layer int) []*candidate {
+	var out []*candidate
+	for i := range t.page.Nodes {
+		n := &t.page.Nodes[i]
+		if n.Tag == "html" || n.Tag == "body" && n.Parent >= 0 && t.page.Nodes[n.Parent].Parent < 0 || strings.HasPrefix(n.Tag, "#") || strings.HasPrefix(n.Tag, "::") {
+			if n.Tag != "body" || !t.inFrame(i) {
+				continue
+			}
+		}
+		hinted := t.hint.MatchString(n.Attrs["id"] + " " + n.Attrs["class"] + " " + n.Attrs["aria-label"] + " " + n.Attrs["data-testid"])
+		over := t.fixed[i] && (n.Parent < 0 || !t.fixed[n.Parent] || n.Tag == "dialog" || n.Attrs["role"] == "dialog" || n.Attrs["role"] == "alertdialog" || n.Style != nil && n.Style.Position == "fixed")
+		if !hinted && !over && !(n.Tag == "body" && t.inFrame(i)) {
+			continue
+		}
+		if isControl(t, i) || n.Tag == "a" || n.Tag == "p" || len(out) >= 400 {
+			continue
+		}
+		if cd := c.rate(t, i, hinted, over, layer); cd != nil {
+			out = append(out, cd)
+		}
+	}
+	return out
+}
+
+// inFrame tells whether a node belongs to a frame's document.
+func (t *tree) inFrame(i int) bool {
+	for k := t.page.Nodes[i].Parent; k >= 0; k = t.page.Nodes[k].Parent {
+		if n := &t.page.Nodes[k]; n.Tag == "#document" {
+			return n.Parent >= 0
+		}
+	}
+	return false
+}
+
+// storageWords are words of the matter itself.
+func storageWords() []string {
+	return []string{"cookie", "cwci", "consent", "cydsyniad", "gdpr", "tracking", "tracio", "trackers", "similar technologies", "technolegau tebyg", "personal data", "data personol", "privacy", "preifatrwydd", "partners", "legitimate interest", "store and/or access", "advertising", "hysbysebu", "einwilligung", "datenschutz", "consentement", "cookies", "privacidad", "consenso", "toestemming", "zgod", "samtycke", "samtykke"}
+}
+
+// rate scores one container; nil when it cannot be a banner at all.
+func (c *Classifier) rate(t *tree, i int, hinted, over bool, layer int) *candidate {
+	text := t.text(i, 12_000)
+	if len(text) < 15 {
+		return nil
+	}
+	controls := c.controls(t, i, layer)
+	roles := map[pc.Action]bool{}
+	for _, ct := range controls {
+		roles[ct.Action] = true
+	}
+	if !roles[pc.ActAccept] && !roles[pc.ActReject] && !roles[pc.ActAcknowledge] && !roles[pc.ActSave] && !roles[pc.ActSettings] && !roles[pc.ActClose] {
+		return nil
+	}
+	ext := t.extent(i)
+	if ext.Intersect(pc.Box{W: float64(t.page.Width), H: float64(t.page.Height)}).Empty() {
+		return nil // nobody sees it
+	}
+	low := strings.ToLower(text)
+	words := 0
+	for _, w := range storageWords() {
+		if strings.Contains(low, w) {
+			words++
+		}
+	}
+	if words == 0 {
+		return nil
+	}
+	cd := &candidate{node: i, controls: controls, text: text}
+	cd.add(min(2, 0.6*float64(words)), "words about storage or consent")
+	if hinted {
+		cd.add(0.8, "its id or class speaks of consent")
+	}
+	if over {
+		cd.add(0.7, "it stands over the page")
+	}
+	if says(low, "we use cookies", "uses cookies", "use of cookies", "use cookies", "use some essential cookies", "store and/or access", "cookies on ", "your consent", "cookies to ", "yn defnyddio cwcis", "defnyddio cwcis", "cwcis ar ", "verwenden cookies", "utilisons des cookies", "utilizamos cookies", "utilizziamo", "gebruiken cookies", "używamy", "använder", "bruger cookies") {
+		cd.add(1.2, "a sentence about the use of cookies")
+	}
+	n := 0.0
+	for _, r := range []pc.Action{pc.ActAccept, pc.ActReject, pc.ActSettings} {
+		if roles[r] {
+			n++
+		}
+	}
+	if n > 0 {
+		cd.add(min(2.4, 1.2*n), fmt.Sprintf("%.0f of accept, reject, settings", n))
+	}
+	if roles[pc.ActSave] || roles[pc.ActAcknowledge] {
+		cd.add(0.6, "save or OK")
+	}
+	if roles[pc.ActToggle] {
+		cd.add(0.4, "toggles")
+	}
+	if says(low, "over 18", "18 or over", "legal drinking age", "date of birth", "your age", "18 years", "dros 18") {
+		cd.add(-2.5, "it asks for an age")
+	}
+	links, fields := 0, 0
+	for k := i; k < t.end[i]; k++ {
+		nd := &t.page.Nodes[k]
+		switch nd.Tag {
+		case "a":
+			links++
+		case "input":
+			if ty := nd.Attrs["type"]; ty == "email" || ty == "password" || ty == "search" || ty == "tel" || ty == "text" {
+				fields++
+			}
+		case "h2", "h3", "article":
+			if nd.Tag == "article" {
+				fields++
+			}
+		}
+	}
+	if fields > 0 {
+		cd.add(-2.5, "it has fields for text or holds an article")
+	}
+	if links > 25 {
+		cd.add(-1.5, "more than 25 links")
+	}
+	if len(text) > 6000 && layer == 1 {
+		cd.add(-1, "a very long text")
+	}
+	for k := i; k >= 0; k = t.page.Nodes[k].Parent {
+		if tag := t.page.Nodes[k].Tag; (tag == "nav" || tag == "footer" || tag == "main" || tag == "article") && !t.fixed[i] {
+			cd.add(-1.5, "it is part of the "+tag)
+			break
+		}
+	}
+	return cd
+}
+
+// extent is the union of the visible boxes of a subtree.
+func (t *tree) extent(i int) pc.Box {
+	if b := t.page.Nodes[i].Box; b != nil && !b.Empty() && t.visible[i] {
+		return *b
+	}
+	var u pc.Box
+	for k := i; k < t.end[i]; k++ {
+		if b := t.page.Nodes[k].Box; b != nil && t.visible[k] {
+			if u.Empty() {
+				u = *b
+				continue
+			}
+			x, y := min(u.X, b.X), min(u.Y, b.Y)
+			u = pc.Box{X: x, Y: y, W: max(u.X+u.W, b.X+b.W) - x, H: max(u.Y+u.H, b.Y+b.H) - y}
+		}
+	}
+	return u
+}
+
+func says(s string, words ...string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(s, w) })
+}
+
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
+}
+
+// isControl tells whether a node is something to press, by the DOM alone.
+func isControl(t *tree, i int) bool {
+	n := &t.page.Nodes[i]
+	switch n.Tag {
+	case "button", "summary":
+		return true
+	case "input":
+		switch n.Attrs["type"] {
+		case "button", "submit", "checkbox", "radio", "image", "reset":
+			return true
+		}
+		return false
+	case "a":
+		return n.Attrs["href"] != "" || n.Attrs["role"] != "" || n.Click
+	}
+	switch n.Attrs["role"] {
+	case "button", "switch", "checkbox", "link", "menuitemcheckbox":
+		return true
+	}
+	return n.Click && n.Style != nil && n.Style.Cursor == "pointer" && n.Tag != "label" && n.Tag != "body" && n.Tag != "html" && !strings.HasPrefix(n.Tag, "#")
+}
+
+// controls lists what can be pressed in a subtree, outermost first.
+func (c *Classifier) controls(t *tree, root, layer int) []pc.Control {
+	out := []pc.Control{}
+	for i := root; i < t.end[root] && len(out) < 200; i++ {
+		if i == root || !isControl(t, i) {
+			continue
+		}
+		n := &t.page.Nodes[i]
+		plain := n.Tag == "button" || n.Tag == "a" || n.Tag == "input" || n.Attrs["role"] != ""
+		if !plain && t.holdsControl(i) {
+			continue // it listens for its children
+		}
+		ct, ok := c.control(t, i, layer)
+		if ok {
+			out = append(out, ct)
+			i = t.end[i] - 1 // what is inside belongs to it
+		}
+	}
+	return out
+}
+
+func (t *tree) holdsControl(i int) bool {
+	for k := i + 1; k < t.end[i]; k++ {
+		if isControl(t, k) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Classifier) control(t *tree, i, layer int) (pc.Control, bool) {
+	n := &t.page.Nodes[i]
+	ct := pc.Control{Layer: layer, Node: i}
+	box := t.extent(i)
+	toggle := n.Tag == "input" && (n.Attrs["type"] == "checkbox" || n.Attrs["type"] == "radio") || n.Attrs["role"] == "switch" || n.Attrs["role"] == "checkbox"
+	if toggle {
+		ct.Action = pc.ActToggle
+		on := n.Checked != nil && *n.Checked || n.Attrs["aria-checked"] == "true"
+		ct.On = &on
+		ct.Text = cut(firstOf(n.Attrs["aria-label"], n.Attrs["name"], n.Attrs["value"], n.Attrs["id"]), 200)
+		ct.Claim = pc.Claim{Confidence: .97, Basis: "dom", Why: "it is a " + firstOf(n.Attrs["role"], n.Attrs["type"]), Refs: []pc.Ref{}}
+		if n.Box != nil {
+			ct.Box = *n.Box
+		}
+		return ct, n.Box != nil
+	}
+	if !t.visible[i] && box.Empty() || n.Style != nil && n.Style.Pointer == "none" {
+		return ct, false
+	}
+	if _, off := n.Attrs["disabled"]; off {
+		return ct, false
+	}
+	ct.Box = box
+	ct.Text = cut(firstOf(t.text(i, 300), n.Value, n.Attrs["value"], n.Attrs["aria-label"], n.Attrs["title"], t.alt(i)), 200)
+	l := c.label(ct.Text)
+	basis := "text"
+	if l.action == pc.ActOther || n.Attrs["aria-label"] != "" && normal(ct.Text) != normal(n.Attrs["aria-label"]) && l.confidence < .8 {
+		if al := c.label(n.Attrs["aria-label"]); al.action != pc.ActOther {
+			l, basis = al, "dom"
+			l.why = strings.Replace(l.why, "its text", "its accessible name", 1)
+		}
+	}
+	if n.Tag == "a" {
+		href := strings.ToLower(n.Attrs["href"])
+		leads := href != "" && !strings.HasPrefix(href, "#") && !strings.HasPrefix(href, "javascript:")
+		if leads && n.Attrs["role"] != "button" && says(href, "policy", "privacy", "cookie", "polisi", "legal", "cwcis", "datenschutz") && l.action != pc.ActAccept && l.action != pc.ActReject {
+			l, basis = label{pc.ActPolicy, .9, "it links to a page about cookies or privacy"}, "dom"
+		}
+	}
+	if l.action == pc.ActOther {
+		id := strings.ToLower(n.Attrs["id"] + " " + n.Attrs["class"])
+		if ct.Text == "" && says(id, "close", "dismiss") {
+			l, basis = label{pc.ActClose, .8, "its id or class says close"}, "dom"
+		}
+	}
+	ct.Action = l.action
+	ct.Claim = pc.Claim{Confidence: l.confidence, Basis: basis, Why: l.why, Refs: []pc.Ref{}}
+	return ct, true
+}
+
+// alt is the text of pictures inside a control.
+func (t *tree) alt(i int) string {
+	for k := i; k < t.end[i]; k++ {
+		if n := &t.page.Nodes[k]; n.Tag == "img" || n.Tag == "svg" || n.Tag == "title" {
+			if s := firstOf(n.Attrs["alt"], n.Attrs["aria-label"], n.Attrs["title"], n.Text); s != "" {
+				return s
+			}
+		}
+	}
+	return ""
+}
+
+func firstOf(ss ...string) string {
+	for _, s := range ss {
+		if s = strings.TrimSpace(s); s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// kind names the layout by the banner's place.
+func kind(t *tree, i int) string {
+	b := t.extent(i)
+	w, h := float64(t.page.Width), float64(t.page.Height)
+	share := b.Intersect(pc.Box{W: w, H: h}).Area() / max(1, w*h)
+	switch {
+	case !t.fixed[i] && !t.inFrame(i):
+		return "inline"
+	case share > .9:
+		return "wall"
+	case b.W > .8*w && b.H < .6*h, b.X < .05*w && b.Y+b.H > .9*h, b.X+b.W > .95*w && b.Y+b.H > .9*h:
+		return "bar"
+	}
+	return "modal"
+}
+
+// cmp names the consent manager by marks in the page.
+func (c *Classifier) cmp(t *tree, node int) string {
+	marks := []struct{ name, mark string }{
+		{"onetrust", "onetrust-"}, {"cookiebot", "cybotcookiebot"}, {"klaro", "klaro"}, {"vanilla-cookieconsent", "cc-main"}, {"vanilla-cookieconsent", "cc--anim"}, {"tarteaucitron", "tarteaucitron"}, {"orejime", "orejime"},
+		{"osano-cookieconsent", "cc-window"}, {"govuk-frontend", "govuk-cookie-banner"}, {"didomi", "didomi-"}, {"quantcast", "qc-cmp2"}, {"sourcepoint", "sp_message"}, {"usercentrics", "usercentrics-"}, {"trustarc", "truste"},
+		{"cookieyes", "cky-"}, {"civic", "ccc-"}, {"iubenda", "iubenda-cs"}, {"complianz", "cmplz-"}, {"funding-choices", "fc-consent"}, {"consentmanager", "cmpbox"}, {"termly", "termly-"},
+	}
+	ids := func(from, to int) string {
+		var b strings.Builder
+		for k := from; k < to && b.Len() < 20_000; k++ {
+			n := &t.page.Nodes[k]
+			b.WriteString(strings.ToLower(n.Attrs["id"] + " " + n.Attrs["class"] + " "))
+		}
+		return b.String()
+	}
+	var up strings.Builder
+	for k := t.page.Nodes[node].Parent; k >= 0; k = t.page.Nodes[k].Parent {
+		n := &t.page.Nodes[k]
+		if n.Tag != "body" && n.Tag != "html" {
+			up.WriteString(strings.ToLower(n.Attrs["id"] + " " + n.Attrs["class"] + " "))
+		}
+	}
+	all := up.String() + ids(node, t.end[node])
+	for _, m := range marks {
+		if strings.Contains(all, m.mark) {
+			return m.name
+		}
+	}
+	return ""
+}
+
+// language names the language of the banner's text by its small words; the
+// page's own statement decides only when they do not.
+func language(p *pc.Page, text string) string {
+	small := []struct {
+		lang  string
+		words []string
+	}{
+		{"en", []string{"the", "and", "we", "you", "your", "our", "to", "use"}}, {"cy", []string{"rydym", "yn", "eich", "cwcis", "ni", "i", "ar", "ein", "hyn"}},
+		{"de", []string{"wir", "und", "die", "sie", "ihre", "zu"}}, {"fr", []string{"nous", "les", "vous", "et", "votre", "des"}}, {"es", []string{"el", "los", "para", "y", "su", "nuestro"}},
+		{"it", []string{"il", "gli", "per", "e", "di", "nostro"}}, {"nl", []string{"wij", "het", "een", "en", "van", "uw", "je"}}, {"pl", []string{"i", "na", "się", "nasze", "w"}},
+		{"pt", []string{"os", "para", "você", "nosso", "e", "seu"}}, {"sv", []string{"vi", "och", "att", "för", "din"}}, {"da", []string{"vi", "og", "til", "at", "dine"}},
+	}
+	best, most := "", 1
+	fields := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return r == ' ' || r == '.' || r == ',' })
+	for _, l := range small {
+		n := 0
+		for _, f := range fields {
+			if slices.Contains(l.words, f) {
+				n++
+			}
+		}
+		if n > most {
+			best, most = l.lang, n
+		}
+	}
+	if best == "" {
+		best, _, _ = strings.Cut(strings.ToLower(p.Lang), "-")
+	}
+	return best
+}

@@ -1,0 +1,151 @@
+package classifier
+
+import (
+	"fmt"
+
+	pc "pecrawler"
+)
+
+// Choice is the control to press next.
+type Choice struct {
+	Node   int // index into the page's nodes
+	Action pc.Action
+	Text   string
+	Why    string
+	Final  bool // pressing it makes the choice; false: it leads on
+}
+
+// Choose picks the control with which a visitor would reach the goal: the
+// refusing or accepting control if there is one, else the way to the settings,
+// and there, after switching off what is on, the saving one.
+func (c *Classifier) Choose(goal pc.Scenario, layer int, p *pc.Page) (Choice, bool) {
+	t := newTree(p)
+	cd := c.best(t, layer)
+	if layer > 1 {
+		cd = c.topmost(t, layer)
+	}
+	if cd == nil {
+		return Choice{}, false
+	}
+	pick := func(a pc.Action, least float64) (pc.Control, bool) {
+		var best pc.Control
+		ok := false
+		for _, ct := range cd.controls {
+			if ct.Action == a && ct.Confidence >= least && (!ok || ct.Confidence > best.Confidence) && c.pressable(t, ct.Node) {
+				best, ok = ct, true
+			}
+		}
+		return best, ok
+	}
+	choice := func(ct pc.Control, final bool) (Choice, bool) {
+		return Choice{Node: ct.Node, Action: ct.Action, Text: ct.Text, Why: ct.Why, Final: final}, true
+	}
+	switch goal {
+	case pc.Accept:
+		for _, a := range []pc.Action{pc.ActAccept, pc.ActAcknowledge} {
+			if ct, ok := pick(a, .6); ok {
+				return choice(ct, true)
+			}
+		}
+	case pc.Reject:
+		if ct, ok := pick(pc.ActReject, .6); ok {
+			return choice(ct, true)
+		}
+		on, locked := firstOn(t, cd.controls)
+		if ct, ok := pick(pc.ActSave, .6); ok && (layer > 1 || hasToggle(cd.controls)) {
+			if on >= 0 {
+				node := c.handle(t, cd.controls[on].Node)
+				return Choice{Node: node, Action: pc.ActToggle, Text: cd.controls[on].Text, Why: "it is on; refusing means off"}, true
+			}
+			ct.Why += fmt.Sprintf("; nothing is switched on but %d locked", locked)
+			return choice(ct, true)
+		}
+		if layer == 1 {
+			if ct, ok := pick(pc.ActSettings, .6); ok {
+				return choice(ct, false)
+			}
+		}
+	}
+	return Choice{}, false
+}
+
+// topmost is the banner part that lies on top: after opening settings the first
+// layer may still show below.
+func (c *Classifier) topmost(t *tree, layer int) *candidate {
+	var best *candidate
+	top := -1
+	for _, cd := range c.candidates(t, layer) {
+		if cd.score < threshold-.7 {
+			continue
+		}
+		paint := 0
+		for _, ct := range cd.controls {
+			switch ct.Action {
+			case pc.ActReject, pc.ActSave, pc.ActAccept, pc.ActToggle:
+				paint = max(paint, t.page.Nodes[ct.Node].Paint)
+			}
+		}
+		if paint > top || paint == top && len(cd.controls) > len(best.controls) {
+			best, top = cd, paint
+		}
+	}
+	return best
+}
+
+func hasToggle(cs []pc.Control) bool {
+	for _, ct := range cs {
+		if ct.Action == pc.ActToggle {
+			return true
+		}
+	}
+	return false
+}
+
+// firstOn finds a toggle that is on and can be switched off, and counts those
+// that cannot.
+func firstOn(t *tree, cs []pc.Control) (on, locked int) {
+	on = -1
+	for i, ct := range cs {
+		if ct.Action != pc.ActToggle || ct.On == nil || !*ct.On {
+			continue
+		}
+		n := &t.page.Nodes[ct.Node]
+		_, disabled := n.Attrs["disabled"]
+		if disabled || n.Attrs["aria-disabled"] == "true" || n.Attrs["type"] == "radio" {
+			locked++
+			continue
+		}
+		if on < 0 {
+			on = i
+		}
+	}
+	return on, locked
+}
+
+// pressable tells whether a node can be acted on in its capture.
+func (c *Classifier) pressable(t *tree, i int) bool {
+	n := &t.page.Nodes[i]
+	return n.Backend != 0 && !t.extent(i).Empty()
+}
+
+// handle is what a person would press to switch a toggle: the toggle itself, or
+// the label around it or for it when the toggle is drawn by its label.
+func (c *Classifier) handle(t *tree, i int) int {
+	n := &t.page.Nodes[i]
+	if t.visible[i] && n.Box != nil && n.Box.W >= 8 && n.Box.H >= 8 {
+		return i
+	}
+	for k := n.Parent; k >= 0; k = t.page.Nodes[k].Parent {
+		if t.page.Nodes[k].Tag == "label" {
+			return k
+		}
+	}
+	if id := n.Attrs["id"]; id != "" {
+		for k := range t.page.Nodes {
+			if t.page.Nodes[k].Tag == "label" && t.page.Nodes[k].Attrs["for"] == id && t.visible[k] {
+				return k
+			}
+		}
+	}
+	return i
+}

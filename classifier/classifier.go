@@ -1,0 +1,120 @@
+// Package classifier forms opinions about captures: where the consent banner
+// is, what its controls do, what stored items and requests are for. It is a
+// function of its input (no clock, files or network), and every opinion carries
+// confidence, basis and references, in words that a case officer can repeat.
+//
+// Banners are found by an additive score whose terms are named in the claim:
+// see banner.go. Controls are read by facts of the DOM first, then by their
+// text, see text.go. Purposes are looked up in lists of our own (lists/*.tsv)
+// with a check of the value's shape, then by the owner of the host, else they
+// are unknown. Unknown never flags: it is an answer, not a failure.
+package classifier
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"slices"
+
+	pc "pecrawler"
+)
+
+//go:embed lists/*.tsv
+var lists embed.FS
+
+// version is raised by any change of what the classifier says.
+const version = "1"
+
+// Classifier holds the compiled lists. It is safe for concurrent use.
+type Classifier struct {
+	phrases []phrase
+	storage []storageEntry
+	hosts   map[string][]hostEntry
+	digest  string
+}
+
+// New compiles the built-in lists. The error names the file and line of a fault.
+func New() (*Classifier, error) {
+	c := &Classifier{phrases: grammar(), hosts: map[string][]hostEntry{}}
+	h := sha256.New()
+	for _, name := range []string{"storage.tsv", "hosts.tsv"} {
+		raw, err := lists.ReadFile("lists/" + name)
+		if err != nil {
+			return nil, fmt.Errorf("read list: %w", err)
+		}
+		h.Write(raw)
+		if name == "storage.tsv" {
+			err = c.readStorage(name, string(raw))
+		} else {
+			err = c.readHosts(name, string(raw))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	c.digest = hex.EncodeToString(h.Sum(nil))[:12]
+	return c, nil
+}
+
+// Version names what the classifier says: the same version and lists, the same opinions.
+func (c *Classifier) Version() string { return version }
+
+// Lists names the content of the lists.
+func (c *Classifier) Lists() string { return "own-" + c.digest }
+
+// Annotate forms the opinions about the captures of one visit. page decodes a
+// page tree of the bundle; one that cannot be decoded gives no banner, and the
+// rules know from the capture what is missing.
+func (c *Classifier) Annotate(_ pc.Look, captures map[pc.Scenario]*pc.Capture, page func(path string) (*pc.Page, error)) pc.Annotations {
+	a := pc.Annotations{Classifier: version, Lists: c.Lists(), Banners: []pc.Banner{}, Storage: []pc.Purpose{}, Requests: []pc.Purpose{}}
+	for _, s := range pc.Scenarios {
+		capt := captures[s]
+		if capt == nil || !capt.Load.OK() {
+			continue
+		}
+		if b, ok := c.bannerOf(capt, page); ok {
+			a.Banners = append(a.Banners, b)
+		}
+		a.Storage = append(a.Storage, c.storagePurposes(capt)...)
+		a.Requests = append(a.Requests, c.requestPurposes(capt)...)
+	}
+	return a
+}
+
+// bannerOf finds the banner of a scenario before any choice, with the controls
+// of the layers that were opened.
+func (c *Classifier) bannerOf(capt *pc.Capture, page func(path string) (*pc.Page, error)) (pc.Banner, bool) {
+	var banner pc.Banner
+	found := false
+	for i, snap := range capt.Pages {
+		if snap.Mark != pc.MarkSettled {
+			continue
+		}
+		p, err := page(snap.Tree)
+		if err != nil {
+			continue
+		}
+		b, ok := c.Banner(p, snap.Layer)
+		if !ok {
+			continue
+		}
+		at := func(node int) pc.Ref { return pc.Ref(fmt.Sprintf("%s/pages/%d#%d", capt.Scenario, i, node)) }
+		for k := range b.Controls {
+			b.Controls[k].Refs = []pc.Ref{at(b.Controls[k].Node)}
+		}
+		if !found {
+			found = true
+			banner = b
+			banner.Scenario = capt.Scenario
+			banner.Refs = []pc.Ref{at(b.Node)}
+			continue
+		}
+		for _, ct := range b.Controls {
+			if snap.Layer > 1 && !slices.ContainsFunc(banner.Controls, func(o pc.Control) bool { return o.Text == ct.Text && o.Action == ct.Action }) {
+				banner.Controls = append(banner.Controls, ct)
+			}
+		}
+	}
+	return banner, found
+}
