@@ -26,6 +26,7 @@ func arrows() map[string][]string {
 		"store":             {""},
 		"internal/sitelist": {},
 		"internal/pipeline": {"", "rules"},
+		"lab":               {},
 	}
 }
 

@@ -1,0 +1,124 @@
+// Package lab is a test web with known truth: sites that use real consent
+// managers and trackers that behave as the vendors' own do, under the vendors'
+// real host names. It is a forward proxy with a certificate authority of its
+// own that answers for every one of those names on loopback, so that nothing
+// leaves the machine and nothing about the pages has to be bent:
+//
+//	pecrawler lab                       serves it and says how to use it
+//	pecrawler sweep --proxy … --ca …    sweeps it like the real web
+//
+// A site is one file in sites/: what it is and what is true of it (YAML), then
+// what it puts into the head and body of its pages. There is no list to edit.
+// The scripts of trackers lie in vendors/; the consent managers come from npm
+// (npm/package-lock.json) and are served as published.
+//
+// A name that the lab does not know is answered as if it did not resolve.
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// ErrNoModules means that the consent managers are not installed.
+var ErrNoModules = errors.New("the consent managers of the test web are not installed: run make setup, or npm ci in lab/npm")
+
+// Config says where the lab listens and where the consent managers are.
+type Config struct {
+	Listen  string // host:port of the proxy; "" is a free loopback port
+	Modules string // the node_modules folder; "" looks for lab/npm/node_modules
+	Log     *slog.Logger
+}
+
+// Lab is a running test web.
+type Lab struct {
+	sites   map[string]*Site
+	order   []*Site
+	modules string
+	ca      *authority
+	ln      net.Listener
+	srv     *http.Server
+	log     *slog.Logger
+	ctx     context.Context
+	stop    context.CancelFunc
+	vendors map[string]http.Handler
+}
+
+// Start serves the test web until Close.
+func Start(cfg Config) (*Lab, error) {
+	if cfg.Listen == "" {
+		cfg.Listen = "127.0.0.1:0"
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	modules, err := findModules(cfg.Modules)
+	if err != nil {
+		return nil, err
+	}
+	sites, err := Sites()
+	if err != nil {
+		return nil, err
+	}
+	ca, err := newAuthority()
+	if err != nil {
+		return nil, fmt.Errorf("make the certificate authority: %w", err)
+	}
+	ln, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the test web: %w", err)
+	}
+	l := &Lab{sites: map[string]*Site{}, order: sites, modules: modules, ca: ca, ln: ln, log: cfg.Log, vendors: vendors()}
+	for _, s := range sites {
+		l.sites[s.Host] = s
+	}
+	l.ctx, l.stop = context.WithCancel(context.Background())
+	l.srv = &http.Server{
+		Handler: http.HandlerFunc(l.proxy), ReadHeaderTimeout: 30 * time.Second,
+		ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug), BaseContext: func(net.Listener) context.Context { return l.ctx },
+	}
+	go l.srv.Serve(ln)
+	return l, nil
+}
+
+// Close ends the test web and every connection to it.
+func (l *Lab) Close() error {
+	l.stop()
+	return l.srv.Close()
+}
+
+// URL is the address of the proxy. Opened in a browser it lists the sites.
+func (l *Lab) URL() *url.URL { return &url.URL{Scheme: "http", Host: l.ln.Addr().String()} }
+
+// CA is the certificate that a visitor has to trust, as PEM.
+func (l *Lab) CA() []byte { return l.ca.pem }
+
+// Sites are the sites, by host name.
+func (l *Lab) Sites() []*Site { return l.order }
+
+// findModules finds the folder of the consent managers: as given, or below the
+// working folder, one above it, or the program's own.
+func findModules(dir string) (string, error) {
+	places := []string{dir}
+	if dir == "" {
+		const rel = "lab/npm/node_modules"
+		places = []string{rel, "../" + rel, "npm/node_modules"}
+		if exe, err := os.Executable(); err == nil {
+			places = append(places, filepath.Join(filepath.Dir(exe), "..", rel))
+		}
+	}
+	for _, p := range places {
+		if st, err := os.Stat(filepath.Join(p, "vanilla-cookieconsent", "dist")); err == nil && st.IsDir() {
+			return filepath.Abs(p)
+		}
+	}
+	return "", ErrNoModules
+}

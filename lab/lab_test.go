@@ -1,0 +1,119 @@
+package lab_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"pecrawler/lab"
+)
+
+func start(t *testing.T) (*lab.Lab, *http.Client) {
+	t.Helper()
+	l, err := lab.Start(lab.Config{})
+	if errors.Is(err, lab.ErrNoModules) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(l.CA())
+	tr := &http.Transport{Proxy: http.ProxyURL(l.URL()), TLSClientConfig: &tls.Config{RootCAs: pool}}
+	t.Cleanup(tr.CloseIdleConnections)
+	return l, &http.Client{Transport: tr, Timeout: 10 * time.Second}
+}
+
+func get(t *testing.T, c *http.Client, url string) (*http.Response, string, error) {
+	t.Helper()
+	resp, err := c.Get(url)
+	if err != nil {
+		return nil, "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return resp, string(body), err
+}
+
+func TestEverySiteAnswersAsItsTruthSays(t *testing.T) {
+	l, c := start(t)
+	if n := len(l.Sites()); n < 12 {
+		t.Fatalf("%d sites", n)
+	}
+	for _, s := range l.Sites() {
+		t.Run(s.Host, func(t *testing.T) {
+			resp, body, err := get(t, c, "https://"+s.Host+"/")
+			if s.Fault != "" {
+				if err == nil {
+					t.Fatalf("answered %s in spite of the fault %q", resp.Status, s.Fault)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := s.Status
+			if want == 0 {
+				want = 200
+			}
+			if resp.StatusCode != want {
+				t.Errorf("status %d, want %d", resp.StatusCode, want)
+			}
+			if s.Raw {
+				return
+			}
+			if !strings.Contains(body, "<title>") {
+				t.Error("no page")
+			}
+			// What the page asks of npm must be there.
+			for rest := body; ; {
+				_, after, ok := strings.Cut(rest, `"/npm/`)
+				if !ok {
+					break
+				}
+				path, tail, _ := strings.Cut(after, `"`)
+				rest = tail
+				if resp, _, err := get(t, c, "https://"+s.Host+"/npm/"+path); err != nil || resp.StatusCode != 200 {
+					t.Errorf("/npm/%s: %v %v", path, resp, err)
+				}
+			}
+			if resp, _, err := get(t, c, "http://"+s.Host+"/about"); err != nil || resp.Request.URL.Scheme != "https" {
+				t.Errorf("http does not lead to https: %v", err)
+			}
+		})
+	}
+}
+
+func TestUnknownNamesDoNotResolve(t *testing.T) {
+	_, c := start(t)
+	if _, _, err := get(t, c, "https://www.example.org/"); err == nil {
+		t.Error("an unknown host answered over TLS")
+	}
+	resp, _, err := get(t, c, "http://www.example.org/")
+	if err != nil || resp.StatusCode != http.StatusBadGateway || resp.Header.Get("Pecrawler-Egress") != "dns" {
+		t.Errorf("an unknown host answered: %v %v", resp, err)
+	}
+}
+
+func TestTheLabDescribesItself(t *testing.T) {
+	l, _ := start(t)
+	for path, want := range map[string]string{"/": "harbour-books.example", "/sites.csv": "https://harbour-books.example/", "/truth.json": `"overall": "flagged"`, "/ca.pem": "BEGIN CERTIFICATE"} {
+		if _, body, err := get(t, http.DefaultClient, l.URL().String()+path); err != nil || !strings.Contains(body, want) {
+			t.Errorf("%s: %v, has no %q", path, err, want)
+		}
+	}
+}
+
+func TestVendorsKeepTheirCookies(t *testing.T) {
+	_, c := start(t)
+	resp, _, err := get(t, c, "https://googleads.g.doubleclick.net/pagead/viewthroughconversion/1/")
+	if err != nil || len(resp.Cookies()) != 1 || resp.Cookies()[0].Name != "IDE" {
+		t.Errorf("doubleclick: %v %v", resp, err)
+	}
+}
