@@ -27,6 +27,8 @@ func arrows() map[string][]string {
 		"internal/sitelist": {},
 		"internal/pipeline": {"", "rules"},
 		"lab":               {},
+		"review":            {"", "evidence", "store"},
+		"cmd/pecrawler":     {"", "classifier", "crawler", "evidence", "internal/pipeline", "internal/sitelist", "lab", "queue", "review", "rules", "store"},
 	}
 }
 

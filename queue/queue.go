@@ -29,6 +29,7 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -470,6 +471,67 @@ func follow[T any](ctx context.Context, q *Queue, stream, kind, sweep string, ha
 			}
 		}
 	}
+}
+
+// Stored hands what the workers have reported of a sweep so far to the two
+// functions, and returns when all of it has been handled. It is for whoever
+// takes a sweep up again, before [Queue.Results] and [Queue.Dead] follow what
+// is still to come.
+func (q *Queue) Stored(ctx context.Context, sweep string, result func(context.Context, pc.Verdict) error, dead func(context.Context, DeadVisit) error) error {
+	if err := stored(ctx, q, streamResults, "result", sweep, result); err != nil {
+		return err
+	}
+	return stored(ctx, q, streamDead, "dead", sweep, dead)
+}
+
+func stored[T any](ctx context.Context, q *Queue, stream, kind, sweep string, handle func(context.Context, T) error) error {
+	if !ValidSweep(sweep) {
+		return fmt.Errorf("sweep name %q: use 1 to 64 of a-z, 0-9 and -", sweep)
+	}
+	s, err := q.js.Stream(ctx, stream)
+	if err != nil {
+		return fmt.Errorf("read %s of %s: %w", kind, sweep, err)
+	}
+	for seq := uint64(1); ; seq++ {
+		msg, err := s.GetMsg(ctx, seq, jetstream.WithGetMsgSubject("pecrawler."+kind+"."+sweep+".*"))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read %s of %s: %w", kind, sweep, err)
+		}
+		seq = msg.Sequence
+		var v T
+		if err := json.Unmarshal(msg.Data, &v); err != nil {
+			q.log.Error("an unreadable message was passed over", "kind", kind, "sweep", sweep, "err", err)
+			continue
+		}
+		if err := handle(ctx, v); err != nil {
+			return err
+		}
+	}
+}
+
+// Queued tells for which sites of a sweep a visit is on the work queue, waiting
+// or in hand. The keys are those of [pc.SiteKey].
+func (q *Queue) Queued(ctx context.Context, sweep string) (map[string]bool, error) {
+	if !ValidSweep(sweep) {
+		return nil, fmt.Errorf("sweep name %q: use 1 to 64 of a-z, 0-9 and -", sweep)
+	}
+	s, err := q.js.Stream(ctx, streamVisits)
+	if err != nil {
+		return nil, fmt.Errorf("read the work queue: %w", err)
+	}
+	prefix := "pecrawler.visit." + sweep + "."
+	info, err := s.Info(ctx, jetstream.WithSubjectFilter(prefix+"*"))
+	if err != nil {
+		return nil, fmt.Errorf("read the work queue: %w", err)
+	}
+	out := map[string]bool{}
+	for subj := range info.State.Subjects {
+		out[strings.TrimPrefix(subj, prefix)] = true
+	}
+	return out, nil
 }
 
 // Depth is the number of visits that wait and that are in hand, over all sweeps.

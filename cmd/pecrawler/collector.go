@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	pc "pecrawler"
+	"pecrawler/internal/pipeline"
+	"pecrawler/queue"
+	"pecrawler/rules"
+	"pecrawler/store"
+)
+
+// collector takes the results of a sweep's visits and, for each site, either
+// asks for another visit or gives the last word. Everything it does can be done
+// twice, so it may be killed between any two steps.
+type collector struct {
+	queue *queue.Queue
+	store *store.Store
+	sweep store.Sweep
+
+	visits atomic.Int64  // results stored by this process
+	word   chan struct{} // a last word was given; holds at most one
+}
+
+func newCollector(q *queue.Queue, s *store.Store, sweep store.Sweep) *collector {
+	return &collector{queue: q, store: s, sweep: sweep, word: make(chan struct{}, 1)}
+}
+
+// resume takes in what was reported while nobody listened, and puts a visit on
+// the queue for every site that has no last word and no visit there.
+func (c *collector) resume(ctx context.Context) error {
+	keep := func(ctx context.Context, v pc.Verdict) error { return c.store.PutResult(ctx, v) }
+	dead := func(ctx context.Context, d queue.DeadVisit) error {
+		return keep(ctx, pipeline.GivenUp(d.Visit, d.Reason))
+	}
+	if err := c.queue.Stored(ctx, c.sweep.ID, keep, dead); err != nil {
+		return err
+	}
+	pending, err := c.store.Pending(ctx, c.sweep.ID)
+	if err != nil {
+		return err
+	}
+	queued, err := c.queue.Queued(ctx, c.sweep.ID)
+	if err != nil {
+		return err
+	}
+	var first []pc.Visit
+	for _, s := range pending {
+		if queued[pc.SiteKey(s.Site)] {
+			continue
+		}
+		results, err := c.store.Results(ctx, c.sweep.ID, s.Site)
+		if err != nil {
+			return err
+		}
+		if len(results) > 0 {
+			if err := c.advance(ctx, results); err != nil {
+				return err
+			}
+			continue
+		}
+		first = append(first, pc.Visit{Sweep: c.sweep.ID, Site: s.Site, URL: s.URL, Number: 1, Rank: s.Rank, Sector: s.Sector, Scenarios: pc.Scenarios})
+	}
+	return c.queue.AddVisits(ctx, first)
+}
+
+// follow handles results as they come, until the context ends.
+func (c *collector) follow(ctx context.Context) error {
+	errs := make(chan error, 2)
+	go func() { errs <- c.queue.Results(ctx, c.sweep.ID, c.result) }()
+	go func() {
+		errs <- c.queue.Dead(ctx, c.sweep.ID, func(ctx context.Context, d queue.DeadVisit) error {
+			return c.result(ctx, pipeline.GivenUp(d.Visit, d.Reason))
+		})
+	}()
+	err := errors.Join(<-errs, <-errs)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// result handles one result. One that came before changes nothing.
+func (c *collector) result(ctx context.Context, v pc.Verdict) error {
+	word, err := c.store.Word(ctx, v.Sweep, v.Site)
+	if err == nil && word.Visits >= v.Visit {
+		return nil
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if err := c.store.PutResult(ctx, v); err != nil {
+		return err
+	}
+	c.visits.Add(1)
+	results, err := c.store.Results(ctx, v.Sweep, v.Site)
+	if err != nil {
+		return err
+	}
+	return c.advance(ctx, results)
+}
+
+// advance draws the last word on a site from its results, or asks for the next visit.
+func (c *collector) advance(ctx context.Context, results []pc.Verdict) error {
+	word, more := rules.Word(results, c.sweep.Agree)
+	if more {
+		last := results[len(results)-1]
+		return c.queue.AddVisits(ctx, []pc.Visit{{Sweep: last.Sweep, Site: last.Site, URL: last.URL, Number: last.Visit + 1, Rank: last.Rank, Sector: last.Sector, Scenarios: pc.Scenarios}})
+	}
+	// Published first: a crash before the word is stored only publishes it again, which changes nothing.
+	if err := c.queue.PublishVerdict(ctx, word); err != nil {
+		return err
+	}
+	if err := c.store.PutWord(ctx, word); err != nil {
+		return err
+	}
+	select {
+	case c.word <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// done tells whether every site has its last word.
+func (c *collector) done(ctx context.Context) (store.Counts, bool, error) {
+	n, err := c.store.Counts(ctx, c.sweep.ID)
+	if err != nil {
+		return n, false, fmt.Errorf("progress of %s: %w", c.sweep.ID, err)
+	}
+	return n, n.Done >= n.Sites, nil
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"pecrawler/classifier"
+	"pecrawler/crawler"
+	"pecrawler/lab"
+	"pecrawler/queue"
+	"pecrawler/rules"
+)
+
+// doctorCmd tries each thing that a visit needs and says what to do about what
+// is missing.
+func doctorCmd(ctx context.Context, e env, args []string) error {
+	o, rest, err := parse(e, "doctor", forData|forVisits|forQueue, args)
+	if err != nil {
+		return err
+	}
+	if len(rest) > 0 {
+		return usage("doctor takes no arguments, but has %q", rest)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	checks := []struct {
+		name string
+		try  func() (string, error)
+	}{
+		{"rules", func() (string, error) {
+			set, err := rules.Load()
+			if err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("%d rules, %s", len(set.Rules()), set.Digest()), nil
+		}},
+		{"data folder", func() (string, error) { return o.out, dataFolder(o.out) }},
+		{"browser", func() (string, error) {
+			cls, err := classifier.New()
+			if err != nil {
+				return "", err
+			}
+			c := crawler.New(o.crawlerConfig(), chooser{cls}, slog.New(slog.DiscardHandler), newRegistry())
+			defer c.Close()
+			v, err := c.Start(ctx)
+			return v + ", third-party cookies work", err
+		}},
+		{"queue", func() (string, error) {
+			if o.nats == "" {
+				return "embedded", nil
+			}
+			q, err := queue.Open(ctx, queue.Config{URL: o.nats, Log: slog.New(slog.DiscardHandler), Registerer: newRegistry()})
+			if err != nil {
+				return "", err
+			}
+			defer q.Close()
+			waiting, inHand, err := q.Depth(ctx)
+			return fmt.Sprintf("%s: %d visits wait, %d are in hand", o.nats, waiting, inHand), err
+		}},
+		{"test web", func() (string, error) {
+			l, err := lab.Start(lab.Config{})
+			if err != nil {
+				return "", err
+			}
+			defer l.Close()
+			return fmt.Sprintf("%d sites", len(l.Sites())), nil
+		}},
+	}
+	bad := 0
+	for _, c := range checks {
+		said, err := c.try()
+		if err != nil {
+			bad++
+			fmt.Fprintf(e.stdout, "FAIL  %-12s %v\n", c.name, err)
+			continue
+		}
+		fmt.Fprintf(e.stdout, "ok    %-12s %s\n", c.name, said)
+	}
+	if bad > 0 {
+		return fmt.Errorf("%d of %d checks failed", bad, len(checks))
+	}
+	return nil
+}

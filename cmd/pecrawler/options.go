@@ -1,0 +1,271 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"pecrawler/crawler"
+)
+
+// options are the settings of every command. A flag's name is its name in the
+// YAML file of --config too; the command line has precedence.
+type options struct {
+	out        string
+	agree      int
+	slots      int
+	name       string
+	fresh      bool
+	lab        bool
+	nats       string
+	natsListen string
+	listen     string
+	proxy      string
+	ca         string
+	allow      prefixes
+	robots     string
+	userAgent  string
+	locale     string
+	timezone   string
+	chrome     string
+	settle     time.Duration
+	verbose    bool
+	config     string
+
+	set map[string]bool // given by a flag or the file
+}
+
+// prefixes is a repeatable flag.
+type prefixes []netip.Prefix
+
+func (p *prefixes) String() string {
+	var s []string
+	for _, x := range *p {
+		s = append(s, x.String())
+	}
+	return strings.Join(s, ",")
+}
+
+func (p *prefixes) Set(v string) error {
+	for _, s := range strings.Split(v, ",") {
+		x, err := netip.ParsePrefix(strings.TrimSpace(s))
+		if err != nil {
+			return errors.New("want an address range such as 10.0.0.0/8")
+		}
+		*p = append(*p, x.Masked())
+	}
+	return nil
+}
+
+// Groups of flags, so that a command has only those that mean something to it.
+const (
+	forData   = 1 << iota // where results lie
+	forVisits             // how sites are looked at
+	forSweep              // what a sweep is
+	forQueue              // which NATS
+	forServe              // where pages are served
+)
+
+// parse reads flags (before, between and after the arguments) and the file.
+func parse(e env, cmd string, groups int, args []string) (*options, []string, error) {
+	o := &options{set: map[string]bool{}}
+	fs := flag.NewFlagSet(cmd, flag.ContinueOnError)
+	fs.SetOutput(e.stderr)
+	if groups&forData != 0 {
+		fs.StringVar(&o.out, "out", "./pecrawler-data", "data `folder`: store, evidence, queue, verdicts.jsonl")
+	}
+	if groups&forSweep != 0 {
+		fs.IntVar(&o.agree, "agree", 2, "visits that must agree before a site is flagged")
+		fs.StringVar(&o.name, "name", "", "`name` of the sweep (a-z, 0-9 and -); made from the list and the time when not given")
+		fs.BoolVar(&o.fresh, "fresh", false, "begin a new sweep even if one of the same list was left unfinished")
+		fs.BoolVar(&o.lab, "lab", false, "serve the test web on loopback and sweep that")
+	}
+	if groups&forVisits != 0 {
+		fs.IntVar(&o.slots, "slots", 4*runtime.NumCPU(), "visits at the same time")
+		fs.StringVar(&o.proxy, "proxy", "", "upstream http proxy, e.g. a UK exit, as a `URL`")
+		fs.StringVar(&o.ca, "ca", "", "extra trusted certificate authority, PEM `file`")
+		fs.Var(&o.allow, "allow", "special address `range` that pages may reach, e.g. 10.0.0.0/8; may be repeated")
+		fs.StringVar(&o.robots, "robots", "record", "honour or record robots.txt")
+		fs.StringVar(&o.userAgent, "user-agent", "", "user agent; the browser's own desktop one when not given")
+		fs.StringVar(&o.locale, "locale", "en-GB", "language of the visitor")
+		fs.StringVar(&o.timezone, "timezone", "Europe/London", "time zone of the visitor")
+		fs.StringVar(&o.chrome, "chrome", "", "`path` of Chromium; searched for when not given")
+		fs.DurationVar(&o.settle, "settle", 5*time.Second, "shortest watch of a page after it has loaded")
+	}
+	if groups&forQueue != 0 {
+		fs.StringVar(&o.nats, "nats", "", "`URL` of a NATS cluster; an embedded server when not given")
+		fs.StringVar(&o.natsListen, "nats-listen", "", "`host:port` on which the embedded server admits more workers")
+	}
+	if groups&forServe != 0 {
+		fs.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`host:port` of the review page and /metrics")
+	}
+	fs.BoolVar(&o.verbose, "verbose", false, "log what is done, not only what went wrong")
+	fs.StringVar(&o.config, "config", "", "YAML `file` with the same settings as the flags")
+	fs.Usage = func() {
+		fmt.Fprintf(e.stderr, "Usage: pecrawler %s [flags]", cmd)
+		if i := slices.IndexFunc(commands(), func(c command) bool { return c.name == cmd }); i >= 0 {
+			fmt.Fprintf(e.stderr, " %s\n\n%s\n\n", commands()[i].args, commands()[i].does)
+		}
+		fs.PrintDefaults()
+	}
+	rest, err := parseInterspersed(fs, args)
+	if err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil, nil, err
+		}
+		return nil, nil, errUsage // the flag package has said what is wrong
+	}
+	fs.Visit(func(f *flag.Flag) { o.set[f.Name] = true })
+	if o.config != "" {
+		if err := o.readFile(fs, o.config); err != nil {
+			return nil, nil, usage("%v", err)
+		}
+	}
+	if err := o.validate(groups); err != nil {
+		return nil, nil, usage("%v", err)
+	}
+	return o, rest, nil
+}
+
+// parseInterspersed lets flags stand after arguments, where people put them.
+func parseInterspersed(fs *flag.FlagSet, args []string) (rest []string, err error) {
+	for {
+		if err := fs.Parse(args); err != nil {
+			return nil, err
+		}
+		if fs.NArg() == 0 {
+			return rest, nil
+		}
+		if n := len(args) - fs.NArg(); n > 0 && args[n-1] == "--" {
+			return append(rest, fs.Args()...), nil
+		}
+		rest = append(rest, fs.Arg(0))
+		args = fs.Args()[1:]
+	}
+}
+
+// readFile sets from a YAML file what the command line did not set.
+func (o *options) readFile(fs *flag.FlagSet, name string) error {
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal(raw, &doc); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if len(doc.Content) == 0 {
+		return nil
+	}
+	m := doc.Content[0]
+	if m.Kind != yaml.MappingNode {
+		return fmt.Errorf("%s:%d: want lines of the form \"agree: 2\"", name, m.Line)
+	}
+	var faults []error
+	for i := 0; i+1 < len(m.Content); i += 2 {
+		key, val := m.Content[i], m.Content[i+1]
+		if fs.Lookup(key.Value) == nil || key.Value == "config" {
+			faults = append(faults, fmt.Errorf("%s:%d: there is no setting %q", name, key.Line, key.Value))
+			continue
+		}
+		if o.set[key.Value] {
+			continue
+		}
+		vals := []*yaml.Node{val}
+		if val.Kind == yaml.SequenceNode {
+			vals = val.Content
+		}
+		for _, v := range vals {
+			if v.Kind != yaml.ScalarNode {
+				faults = append(faults, fmt.Errorf("%s:%d: %s wants a plain value", name, v.Line, key.Value))
+			} else if err := fs.Set(key.Value, v.Value); err != nil {
+				faults = append(faults, fmt.Errorf("%s:%d: %s: %q: %w", name, v.Line, key.Value, v.Value, err))
+			}
+		}
+		o.set[key.Value] = true
+	}
+	return errors.Join(faults...)
+}
+
+// validate reports all faults at once.
+func (o *options) validate(groups int) error {
+	var faults []error
+	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if groups&forSweep != 0 && (o.agree < 1 || o.agree > 10) {
+		bad("--agree %d: want 1 to 10", o.agree)
+	}
+	if groups&forVisits != 0 {
+		if o.slots < 1 || o.slots > 256 {
+			bad("--slots %d: want 1 to 256", o.slots)
+		}
+		if o.robots != "honour" && o.robots != "record" {
+			bad("--robots %q: want honour or record", o.robots)
+		}
+		if _, err := time.LoadLocation(o.timezone); err != nil {
+			bad("--timezone %q: want a name such as Europe/London", o.timezone)
+		}
+		if o.proxy != "" {
+			if u, err := url.Parse(o.proxy); err != nil || u.Scheme != "http" || u.Host == "" {
+				bad("--proxy: want http://host:port")
+			}
+		}
+		if o.ca != "" {
+			if _, err := os.Stat(o.ca); err != nil {
+				bad("--ca: %v", err)
+			}
+		}
+		if o.settle < 500*time.Millisecond || o.settle > time.Minute {
+			bad("--settle %v: want 500ms to 1m", o.settle)
+		}
+	}
+	if o.lab && o.proxy != "" {
+		bad("--lab brings its own proxy; leave --proxy out")
+	}
+	return errors.Join(faults...)
+}
+
+// logger writes warnings and errors, with --verbose everything.
+func (o *options) logger(w io.Writer) *slog.Logger {
+	level := slog.LevelWarn
+	if o.verbose {
+		level = slog.LevelInfo
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// crawlerConfig is how sites are looked at.
+func (o *options) crawlerConfig() crawler.Config {
+	c := crawler.Config{
+		Chrome: o.chrome, Tool: toolVersion(), UserAgent: o.userAgent, Locale: o.locale, Timezone: o.timezone,
+		CAFile: o.ca, Allow: o.allow, HonourRobot: o.robots == "honour",
+		Floor: o.settle, Late: 2 * o.settle, Cap: 3 * o.settle,
+	}
+	if o.proxy != "" {
+		c.Proxy, _ = url.Parse(o.proxy) // validate has seen it
+	}
+	return c
+}
+
+// sameSettings is what must be the same for a sweep to be gone on with.
+func (o *options) sameSettings() map[string]any {
+	proxy := o.proxy
+	if u, err := url.Parse(o.proxy); err == nil && u.User != nil {
+		u.User = nil
+		proxy = u.String()
+	}
+	if o.lab {
+		proxy = "the test web"
+	}
+	return map[string]any{"agree": o.agree, "robots": o.robots, "user_agent": o.userAgent, "locale": o.locale, "timezone": o.timezone, "proxy": proxy, "settle": o.settle.String()}
+}

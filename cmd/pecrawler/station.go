@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"pecrawler/classifier"
+	"pecrawler/crawler"
+	"pecrawler/evidence"
+	"pecrawler/queue"
+	"pecrawler/rules"
+	"pecrawler/store"
+)
+
+// dataFolder makes the folder and proves that it can be written.
+func dataFolder(dir string) error {
+	fail := func(err error) error {
+		return fmt.Errorf("the data folder %s cannot be used: %w; name another with --out", dir, err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fail(err)
+	}
+	f, err := os.CreateTemp(dir, ".probe-*")
+	if err != nil {
+		return fail(err)
+	}
+	_, err = f.Write(make([]byte, 64<<10))
+	if err = errors.Join(err, f.Sync(), f.Close(), os.Remove(f.Name())); err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
+// lock keeps a second process out of the folder; the system lets go of it when
+// the process ends, however it ends.
+func lock(dir string) (io.Closer, error) {
+	f, err := os.OpenFile(filepath.Join(dir, ".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("another pecrawler works in the data folder %s; wait for it or name another with --out", dir), f.Close())
+	}
+	return f, nil
+}
+
+func storePath(dir string) string    { return filepath.Join(dir, "pecrawler.db") }
+func evidencePath(dir string) string { return filepath.Join(dir, "evidence") }
+
+// existingStore opens the store of a data folder that must be there.
+func existingStore(ctx context.Context, dir string) (*store.Store, error) {
+	if _, err := os.Stat(storePath(dir)); err != nil {
+		return nil, fmt.Errorf("the data folder %s holds no sweeps: make one with pecrawler sweep, or name another folder with --out", dir)
+	}
+	return store.Open(ctx, storePath(dir))
+}
+
+func newRegistry() *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return reg
+}
+
+// newWorker makes a worker and starts its browser, so that a machine that
+// cannot run visits says so before it takes one.
+func newWorker(ctx context.Context, o *options, q *queue.Queue, v *evidence.Vault, log *slog.Logger, reg prometheus.Registerer) (*worker, error) {
+	cls, err := classifier.New()
+	if err != nil {
+		return nil, err
+	}
+	set, err := rules.Load()
+	if err != nil {
+		return nil, err
+	}
+	w := &worker{queue: q, vault: v, classifier: cls, rules: set, log: log, met: newWorkMetrics(reg)}
+	w.crawler = crawler.New(o.crawlerConfig(), chooser{cls}, log, reg)
+	chrome, err := w.crawler.Start(ctx)
+	if err != nil {
+		w.crawler.Close()
+		return nil, err
+	}
+	log.Info("ready", "chrome", chrome, "classifier", cls.Version(), "rules", set.Digest())
+	return w, nil
+}
+
+// serve answers on a port until the function that it returns is called. With
+// fallback, a port that is taken is replaced by a free one.
+func serve(addr string, fallback bool, h http.Handler, reg *prometheus.Registry, log *slog.Logger) (url string, stop func(), err error) {
+	mux := http.NewServeMux()
+	mux.Handle("/", h)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
+	ln, err := net.Listen("tcp", addr)
+	if err != nil && fallback {
+		ln, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("cannot serve on %s: %w; choose another with --listen", addr, err)
+	}
+	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	go srv.Serve(ln) // ends with stop
+	return "http://" + ln.Addr().String() + "/", func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		defer cancel()
+		if srv.Shutdown(ctx) != nil {
+			srv.Close()
+		}
+	}, nil
+}

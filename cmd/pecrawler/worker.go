@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	pc "pecrawler"
+	"pecrawler/classifier"
+	"pecrawler/crawler"
+	"pecrawler/evidence"
+	"pecrawler/internal/pipeline"
+	"pecrawler/queue"
+	"pecrawler/rules"
+)
+
+// worker takes visits from the queue, one slot each, and does with each:
+// crawl, seal, open again, judge, publish, acknowledge.
+type worker struct {
+	queue      *queue.Queue
+	crawler    *crawler.Crawler
+	vault      *evidence.Vault
+	classifier *classifier.Classifier
+	rules      *rules.Set
+	log        *slog.Logger
+	met        *workMetrics
+	faults     atomic.Int32 // visits in a row that failed by our own fault
+}
+
+// maxFaults is how many visits in a row may fail by our own fault before the
+// worker stops: then the machine is broken, not the visits.
+const maxFaults = 10
+
+// fatalError ends the worker: going on would lose or spoil visits.
+type fatalError struct{ error }
+
+func (e fatalError) Unwrap() error { return e.error }
+
+// chooser lends the classifier's judgement of controls to the crawler.
+type chooser struct{ *classifier.Classifier }
+
+// Choose implements [crawler.Chooser].
+func (c chooser) Choose(goal pc.Scenario, layer int, page *pc.Page) (crawler.Choice, bool) {
+	ch, ok := c.Classifier.Choose(goal, layer, page)
+	return crawler.Choice(ch), ok
+}
+
+// run works until the context ends, then gives back what is in hand. It returns
+// an error when the worker cannot go on.
+func (w *worker) run(ctx context.Context, slots int) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for range slots {
+		g.Go(func() error {
+			for {
+				job, err := w.queue.Next(ctx)
+				if err != nil {
+					return nil // the context has ended
+				}
+				if err := w.visit(ctx, job); err != nil {
+					return err
+				}
+			}
+		})
+	}
+	return g.Wait()
+}
+
+// visit does one visit. Only a fatal error is returned; a visit that failed
+// goes back to the queue.
+func (w *worker) visit(ctx context.Context, job *queue.Job) error {
+	w.met.inHand.Inc()
+	defer w.met.inHand.Dec()
+	log := w.log.With("visit", job.Visit.ID(), "attempt", job.Attempt)
+	v, err := w.judge(ctx, job.Visit)
+	var fatal fatalError
+	switch {
+	case err == nil:
+		// From here the visit is done even if the context ends now.
+		err = w.deliver(context.WithoutCancel(ctx), job, v)
+		if err == nil {
+			w.faults.Store(0)
+			w.met.count(v)
+			log.Info("visited", "outcome", v.Outcome, "reason", v.Reason, "overall", v.Overall, "bundle", v.Bundles[0])
+			return nil
+		}
+		fatal = fatalError{err}
+	case ctx.Err() != nil:
+		log.Info("given back")
+		if err := job.Return(0); err != nil {
+			log.Warn("could not give the visit back; it comes back by itself", "err", err)
+		}
+		return nil
+	case errors.As(err, &fatal):
+	default:
+		w.met.faults.Inc()
+		log.Warn("the visit failed by our own fault and goes back to the queue", "err", err)
+		if n := w.faults.Add(1); n >= maxFaults {
+			fatal = fatalError{fmt.Errorf("%d visits in a row failed by our own fault, the last one: %w", n, err)}
+		}
+	}
+	delay := time.Duration(0)
+	if fatal.error == nil {
+		delay = min(time.Duration(job.Attempt)*5*time.Second, 30*time.Second)
+	}
+	if err := job.Return(delay); err != nil {
+		log.Warn("could not give the visit back; it comes back by itself", "err", err)
+	}
+	if fatal.error != nil {
+		return fatal
+	}
+	return nil
+}
+
+// judge crawls, seals, opens what was sealed, and judges that.
+func (w *worker) judge(ctx context.Context, v pc.Visit) (pc.Verdict, error) {
+	draft := evidence.NewDraft(v)
+	end := w.met.time("crawl")
+	err := w.crawler.Visit(ctx, v, draft)
+	end()
+	if err != nil {
+		if errors.Is(err, crawler.ErrNoChrome) {
+			err = fatalError{err}
+		}
+		return pc.Verdict{}, err
+	}
+	end = w.met.time("seal")
+	digest, err := evidence.Seal(ctx, w.vault, draft)
+	var bundle *evidence.Bundle
+	if err == nil {
+		bundle, err = w.vault.Open(ctx, digest)
+	}
+	end()
+	if err != nil {
+		return pc.Verdict{}, fatalError{fmt.Errorf("the evidence could not be kept: %w", err)}
+	}
+	defer w.met.time("judge")()
+	return pipeline.Judge(bundle, w.classifier, w.rules, toolVersion()), nil
+}
+
+// deliver publishes the verdict and only then acknowledges the visit.
+func (w *worker) deliver(ctx context.Context, job *queue.Job, v pc.Verdict) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	defer w.met.time("publish")()
+	if err := w.queue.PublishResult(ctx, v); err != nil {
+		return err
+	}
+	return job.Done(ctx)
+}
+
+// workMetrics are the worker's metrics. Labels come from closed lists.
+type workMetrics struct {
+	visits   *prometheus.CounterVec
+	stage    *prometheus.HistogramVec
+	findings *prometheus.CounterVec
+	faults   prometheus.Counter
+	inHand   prometheus.Gauge
+}
+
+func newWorkMetrics(reg prometheus.Registerer) *workMetrics {
+	m := &workMetrics{
+		visits: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_visits_total", Help: "Visits done, by outcome."}, []string{"outcome"}),
+		stage: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "pecrawler_stage_duration_seconds", Help: "Wall time of a stage of a visit: crawl, seal, judge, publish.",
+			Buckets: []float64{.005, .02, .1, .5, 2, 5, 10, 20, 40, 60, 90, 120, 240}}, []string{"stage"}),
+		findings: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_findings_total", Help: "Findings on visits, by rule and outcome."}, []string{"rule", "outcome"}),
+		faults:   prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_visit_faults_total", Help: "Visits that failed by our own fault and went back to the queue."}),
+		inHand:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "pecrawler_visits_in_hand", Help: "Visits that this process is making."}),
+	}
+	for _, o := range []pc.Outcome{pc.Assessed, pc.Blocked, pc.Unreachable, pc.NotASite, pc.Excluded} {
+		m.visits.WithLabelValues(string(o))
+	}
+	reg.MustRegister(m.visits, m.stage, m.findings, m.faults, m.inHand)
+	return m
+}
+
+func (m *workMetrics) time(stage string) (end func()) {
+	begin := time.Now()
+	return func() { m.stage.WithLabelValues(stage).Observe(time.Since(begin).Seconds()) }
+}
+
+func (m *workMetrics) count(v pc.Verdict) {
+	m.visits.WithLabelValues(string(v.Outcome)).Inc()
+	for _, f := range v.Findings {
+		m.findings.WithLabelValues(f.Rule, string(f.Outcome)).Inc()
+	}
+}
