@@ -1,11 +1,13 @@
 # make sweep SITES=sites.csv   look at the sites of a list; without SITES: at our own test web, offline
 # make test                    every test
 # make check                   what a change must pass before it is merged
+# make review                  the review page of what was swept
+# make bench, make repeat      the figures in docs/
 OUT   ?= pecrawler-data
 FLAGS ?=
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: sweep review test check build setup bench
+.PHONY: sweep review test check build setup bench repeat
 sweep: build
 	@if [ -n "$(SITES)" ]; then exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) "$(SITES)"; else exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) --lab; fi
 
@@ -29,4 +31,7 @@ check: setup
 	go test -race -shuffle=on ./...
 
 bench: build
-	go run ./cmd/bench
+	go run ./cmd/bench cost > docs/cost.md.new && mv docs/cost.md.new docs/cost.md && cat docs/cost.md
+
+repeat: build
+	go run ./cmd/bench repeat > docs/repeat.md.new && mv docs/repeat.md.new docs/repeat.md && cat docs/repeat.md

@@ -28,6 +28,7 @@ func arrows() map[string][]string {
 		"internal/pipeline": {"", "rules"},
 		"lab":               {},
 		"review":            {"", "evidence", "store"},
+		"cmd/bench":         {"", "classifier", "crawler", "lab"},
 		"cmd/pecrawler":     {"", "classifier", "crawler", "evidence", "internal/pipeline", "internal/sitelist", "lab", "queue", "review", "rules", "store"},
 	}
 }
