@@ -104,15 +104,26 @@ func (l *Lab) CA() []byte { return l.ca.pem }
 // Sites are the sites, by host name.
 func (l *Lab) Sites() []*Site { return l.order }
 
-// findModules finds the folder of the consent managers: as given, or below the
-// working folder, one above it, or the program's own.
+// findModules finds the folder of the consent managers: as given, or that of
+// the source tree around the working folder or around the program.
 func findModules(dir string) (string, error) {
 	places := []string{dir}
 	if dir == "" {
-		const rel = "lab/npm/node_modules"
-		places = []string{rel, "../" + rel, "npm/node_modules"}
+		places = nil
+		var from []string
+		if wd, err := os.Getwd(); err == nil {
+			from = append(from, wd)
+		}
 		if exe, err := os.Executable(); err == nil {
-			places = append(places, filepath.Join(filepath.Dir(exe), "..", rel))
+			from = append(from, filepath.Dir(exe))
+		}
+		for _, at := range from {
+			for ; ; at = filepath.Dir(at) {
+				places = append(places, filepath.Join(at, "lab", "npm", "node_modules"))
+				if at == filepath.Dir(at) {
+					break
+				}
+			}
 		}
 	}
 	for _, p := range places {
