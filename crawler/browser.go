@@ -48,11 +48,10 @@ type Browser struct {
 	UserAgent  string
 	ThirdParty bool // a third-party cookie was proved to work
 
-	mu      sync.Mutex
-	tabs    map[cdp.BrowserContextID]*tab
-	stderr  tail
-	exited  chan struct{}
-	visited int // scenarios run, for recycling
+	mu     sync.Mutex
+	tabs   map[cdp.BrowserContextID]*tab
+	stderr tail
+	exited chan struct{}
 }
 
 // tail keeps the last bytes that the browser wrote, for error messages.
@@ -93,6 +92,24 @@ func findChrome(path string) (string, error) {
 		return "", fmt.Errorf("%s: %w", path, ErrNoChrome)
 	}
 	return "", ErrNoChrome
+}
+
+// profilePrefix begins the name of a browser's folder; the process that made it follows.
+const profilePrefix = "pecrawler-chrome-"
+
+// sweepProfiles removes the browser folders of processes that were killed
+// before they could.
+func sweepProfiles(dir string) {
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	found, _ := filepath.Glob(filepath.Join(dir, profilePrefix+"*-*"))
+	for _, f := range found {
+		owner, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(f), profilePrefix), "-")
+		if pid, err := strconv.Atoi(owner); err == nil && syscall.Kill(pid, 0) == syscall.ESRCH {
+			os.RemoveAll(f)
+		}
+	}
 }
 
 // flags are the command line of the browser; each that is not the default of
@@ -137,7 +154,8 @@ func startBrowser(ctx context.Context, cfg Config, log *slog.Logger) (_ *Browser
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(cfg.TempDir, "pecrawler-chrome-")
+	sweepProfiles(cfg.TempDir)
+	dir, err := os.MkdirTemp(cfg.TempDir, fmt.Sprintf("%s%d-", profilePrefix, os.Getpid()))
 	if err != nil {
 		return nil, fmt.Errorf("make a profile folder for Chromium: %w", err)
 	}
@@ -375,7 +393,7 @@ func (b *Browser) selfTest(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer b.root.Send("Target.disposeBrowserContext", target.DisposeBrowserContextParams{BrowserContextID: bc.BrowserContextID})
+	defer b.root.Send("Target.disposeBrowserContext", target.DisposeBrowserContextParams(bc))
 	t := newTab(b, bc.BrowserContextID, "")
 	if err := t.open(ctx); err != nil {
 		return err

@@ -51,7 +51,7 @@ func (c *Crawler) inBrowser(ctx context.Context, b *Browser, v pc.Visit, look pc
 	defer func() {
 		dctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		cdp.Call(dctx, b.root, target.DisposeBrowserContext, target.DisposeBrowserContextParams{BrowserContextID: bc.BrowserContextID})
+		cdp.Call(dctx, b.root, target.DisposeBrowserContext, target.DisposeBrowserContextParams(bc))
 		t.forget()
 	}()
 	if err := t.open(ctx); err != nil {
@@ -96,7 +96,6 @@ type run struct {
 	capt     *pc.Capture
 	jar      jar
 	page     *pc.Page // the last tree taken
-	screens  int
 }
 
 // play is the script of a scenario. It returns an error only when the parts

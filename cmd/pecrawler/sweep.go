@@ -33,12 +33,14 @@ func sweepCmd(ctx context.Context, e env, args []string) error {
 	term := newTerminal(e.stderr)
 	log := o.logger(term)
 	if o.lab {
-		web, ca, err := startLab(lab.Config{Log: log}, "")
+		if err := dataFolder(o.out); err != nil {
+			return err
+		}
+		web, ca, err := startLab(lab.Config{Log: log}, filepath.Join(o.out, "lab-ca.pem"))
 		if err != nil {
 			return err
 		}
 		defer web.Close()
-		defer os.Remove(ca)
 		o.proxy, o.ca = web.URL().String(), ca
 		if len(rest) == 0 {
 			e.stdin = strings.NewReader(web.CSV())
@@ -129,20 +131,11 @@ func resumeHint(n store.Counts, id string) string {
 	return fmt.Sprintf("%d of %d sites of sweep %s have their last word and are kept; the same command goes on with the rest", n.Done, n.Sites, id)
 }
 
-// startLab starts the test web and writes its certificate authority to a file;
-// "" makes a temporary one.
+// startLab starts the test web and writes its certificate authority to a file.
 func startLab(cfg lab.Config, caFile string) (*lab.Lab, string, error) {
 	web, err := lab.Start(cfg)
 	if err != nil {
 		return nil, "", err
-	}
-	if caFile == "" {
-		f, err := os.CreateTemp("", "pecrawler-lab-ca-*.pem")
-		if err != nil {
-			return nil, "", errors.Join(err, web.Close())
-		}
-		caFile = f.Name()
-		f.Close()
 	}
 	if err := os.WriteFile(caFile, web.CA(), 0o644); err != nil {
 		return nil, "", errors.Join(err, web.Close())
