@@ -1,0 +1,117 @@
+package classifier_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	pc "pecrawler"
+	"pecrawler/classifier"
+)
+
+func newClassifier(t testing.TB) *classifier.Classifier {
+	t.Helper()
+	c, err := classifier.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestLabels(t *testing.T) {
+	c := newClassifier(t)
+	for action, texts := range map[pc.Action][]string{
+		pc.ActAccept:      {"Accept all", "Accept all cookies", "Allow cookies", "Yes, I agree", "ACCEPT", "Accept additional cookies", "Allow all", "Derbyn pob cwci", "Alle akzeptieren", "Tout accepter", "Aceptar todo", "Accept & continue", "I accept", "Agree and close"},
+		pc.ActReject:      {"Reject all", "Decline", "Continue without accepting", "Necessary only", "Only essential cookies", "Deny all cookies", "Reject additional cookies", "Gwrthod pob cwci", "Alle ablehnen", "Tout refuser", "Rechazar todo", "Refuse", "No, thanks", "Do not accept", "Disagree", "Accept only essential cookies", "Use necessary cookies only"},
+		pc.ActSettings:    {"Manage preferences", "Cookie settings", "Customise", "Let me choose", "Manage options", "More options", "Personalize", "Configure"},
+		pc.ActSave:        {"Save my choices", "Confirm my choices", "Save preferences", "Save and exit"},
+		pc.ActAcknowledge: {"Got it!", "OK", "Okay"},
+		pc.ActPolicy:      {"Privacy policy", "Cookie policy", "Learn more", "View cookies"},
+	} {
+		for _, text := range texts {
+			if got, conf, why := c.Label(text); got != action || conf < .6 {
+				t.Errorf("%q is %s (%.2f, %s), want %s", text, got, conf, why, action)
+			}
+		}
+	}
+	// What is none of these must not become a choice: a false reject hides a
+	// fault, a false accept makes one.
+	for _, text := range []string{"", "Search", "Add to basket", "Next page", "Donate", "Play", "Sign in", "42", "🙂"} {
+		got, conf, why := c.Label(text)
+		switch got {
+		case pc.ActAccept, pc.ActReject, pc.ActSave:
+			if conf >= .6 {
+				t.Errorf("%q is %s (%.2f, %s)", text, got, conf, why)
+			}
+		}
+	}
+}
+
+func TestStorage(t *testing.T) {
+	c := newClassifier(t)
+	for _, x := range []struct {
+		name  string
+		item  pc.StorageItem
+		class pc.Class
+		least float64
+	}{
+		{"Meta's identifier", pc.StorageItem{Kind: pc.Cookie, Host: "shop.example", Name: "_fbp", Value: "fb.1.1700000000000.123456789012345678", Lifetime: 90 * 86400}, pc.NonExemptAdvertising, .95},
+		{"its name with another shape is less sure", pc.StorageItem{Kind: pc.Cookie, Host: "shop.example", Name: "_fbp", Value: "hello"}, pc.NonExemptAdvertising, .5},
+		{"an opt-out is no tracker", pc.StorageItem{Kind: pc.Cookie, Host: "shop.example", Name: "_fbp", Value: "denied"}, pc.Unknown, 0},
+		{"DoubleClick", pc.StorageItem{Kind: pc.Cookie, Host: "doubleclick.net", Name: "IDE", Value: "AHWqTUm0123456789abcdef0123456789", Lifetime: 390 * 86400}, pc.NonExemptAdvertising, .95},
+		{"statistics are conditional", pc.StorageItem{Kind: pc.Cookie, Host: "shop.example", Name: "_ga", Value: "GA1.1.1234567890.1700000000"}, pc.ConditionalStatistics, .9},
+		{"a container's statistics too", pc.StorageItem{Kind: pc.Cookie, Host: "shop.example", Name: "_ga_ABC123", Value: "GS2.1.s1700000000"}, pc.ConditionalStatistics, .9},
+		{"a session", pc.StorageItem{Kind: pc.Cookie, Host: "shop.example", Name: "PHPSESSID", Value: "0123456789abcdef"}, pc.ExemptStrict, .9},
+		{"nobody knows it", pc.StorageItem{Kind: pc.LocalStorage, Host: "shop.example", Name: "zq_17", Value: "0123456789abcdef0123456789abcdef"}, pc.Unknown, 0},
+		{"a long value is not yet a tracker", pc.StorageItem{Kind: pc.Cookie, Host: "cdn.pictures.example", Name: "visitor", Value: "0123456789abcdef0123456789abcdef", Lifetime: 390 * 86400}, pc.Unknown, 0},
+		{"an advertising host's identifier", pc.StorageItem{Kind: pc.Cookie, Host: "criteo.com", Name: "newname", Value: "a1b2c3d4-e5f6-7890-abcd-ef0123456789", Lifetime: 390 * 86400}, pc.NonExemptAdvertising, .8},
+		{"an advertising host's session flag", pc.StorageItem{Kind: pc.Cookie, Host: "criteo.com", Name: "test", Value: "1"}, pc.Unknown, 0},
+	} {
+		got := c.Storage("shop.example", &x.item)
+		if got.Class != x.class || got.Confidence < x.least || got.Why == "" || got.Basis == "" {
+			t.Errorf("%s: %s %.2f (%s: %s), want %s from %.2f", x.name, got.Class, got.Confidence, got.Basis, got.Why, x.class, x.least)
+		}
+	}
+}
+
+// FuzzLabel: any text gives one of the actions, and never a choice for nothing.
+func FuzzLabel(f *testing.F) {
+	c := newClassifier(f)
+	for _, s := range []string{"Accept all", "Reject", "", "\x00\xff", "accept accept accept", "İ", "ﷺ"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		a, conf, why := c.Label(text)
+		if conf < 0 || conf > 1 || why == "" {
+			t.Errorf("%q: %s %f %q", text, a, conf, why)
+		}
+	})
+}
+
+// FuzzBanner: a page tree that was made to harm (parents that loop or point
+// nowhere, boxes without end) gives an opinion or none, and no panic.
+func FuzzBanner(f *testing.F) {
+	c := newClassifier(f)
+	f.Add([]byte(`{"width":1366,"height":900,"nodes":[{"p":-1,"t":"html","b":{"x":0,"y":0,"w":1366,"h":900}},{"p":0,"t":"div","a":{"class":"cookie-banner"},"b":{"x":0,"y":700,"w":1366,"h":200},"s":{"o":1,"p":"fixed","z":"99"}},{"p":1,"t":"#text","x":"We use cookies for advertising. Please choose.","b":{"x":10,"y":710,"w":400,"h":20}},{"p":1,"t":"button","c":true,"b":{"x":10,"y":760,"w":120,"h":40}},{"p":3,"t":"#text","x":"Accept all","b":{"x":20,"y":770,"w":80,"h":20}}]}`))
+	f.Add([]byte(`{"nodes":[{"p":0,"t":"div"},{"p":7,"t":"button"},{"p":-9,"t":"#text","x":"cookies"}]}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var p pc.Page
+		if json.Unmarshal(raw, &p) != nil || len(p.Nodes) > 2000 {
+			t.Skip()
+		}
+		for i := range p.Nodes { // what evidence.Page promises of a tree
+			if p.Nodes[i].Parent >= i || p.Nodes[i].Parent < -1 {
+				p.Nodes[i].Parent = -1
+			}
+		}
+		for _, layer := range []int{1, 2} {
+			if b, ok := c.Banner(&p, layer); ok && (b.Node < 0 || b.Node >= len(p.Nodes)) {
+				t.Errorf("the banner is node %d of %d", b.Node, len(p.Nodes))
+			}
+			for _, goal := range []pc.Scenario{pc.Accept, pc.Reject} {
+				if ch, ok := c.Choose(goal, layer, &p); ok && (ch.Node < 0 || ch.Node >= len(p.Nodes)) {
+					t.Errorf("the choice is node %d of %d", ch.Node, len(p.Nodes))
+				}
+			}
+		}
+	})
+}
