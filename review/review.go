@@ -59,6 +59,7 @@ func New(st *store.Store, v *evidence.Vault, log *slog.Logger) (*Handler, error)
 		"when":    func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 MST") },
 		"join":    strings.Join,
 		"path":    url.PathEscape,
+		"count":   func(n store.Counts, overall string) int { return n.Overall[pc.Overall(overall)] },
 		"conf":    func(f float64) string { return fmt.Sprintf("%.2f", f) },
 	}).ParseFS(files, "templates/*.html")
 	if err != nil {
