@@ -180,3 +180,41 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		t.Errorf("bad sweep name: %v", err)
 	}
 }
+
+// Who takes a sweep up again learns what was reported, and what still waits.
+func TestStoredAndQueued(t *testing.T) {
+	q := open(t, t.TempDir())
+	ctx := t.Context()
+	vs := visits(3)
+	if err := q.AddVisits(ctx, vs); err != nil {
+		t.Fatal(err)
+	}
+	j := next(t, q)
+	if err := q.PublishResult(ctx, pc.Verdict{Sweep: "test", Site: j.Visit.Site, Visit: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Done(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.PublishResult(ctx, pc.Verdict{Sweep: "other", Site: "z.example", Visit: 1}); err != nil {
+		t.Fatal(err)
+	}
+	k := next(t, q)
+	if err := k.Dead(ctx, "test"); err != nil {
+		t.Fatal(err)
+	}
+	var results, dead []string
+	err := q.Stored(ctx, "test",
+		func(_ context.Context, v pc.Verdict) error { results = append(results, v.Site); return nil },
+		func(_ context.Context, d queue.DeadVisit) error { dead = append(dead, d.Visit.Site); return nil })
+	if err != nil || len(results) != 1 || results[0] != j.Visit.Site || len(dead) != 1 || dead[0] != k.Visit.Site {
+		t.Errorf("stored: %v %v, %v", results, dead, err)
+	}
+	queued, err := q.Queued(ctx, "test")
+	if err != nil || len(queued) != 1 || queued[pc.SiteKey(j.Visit.Site)] {
+		t.Errorf("queued: %v, %v", queued, err)
+	}
+	if _, err := q.Queued(ctx, "Not A Sweep"); err == nil {
+		t.Error("a sweep name that is none was taken")
+	}
+}
