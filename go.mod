@@ -2,6 +2,8 @@ module pecrawler
 
 go 1.26.8
 
+ignore ./lab/npm/node_modules
+
 require (
 	cel.dev/cel-go v0.33.2
 	github.com/chromedp/cdproto v0.159.0
