@@ -1,4 +1,7 @@
-# One binary, Chromium beside it, no root. Build: docker build -t pecrawler .
+# One binary, Chromium beside it, no root.
+#   docker build -t pecrawler .
+#   docker run --rm -v "$PWD/data:/data" pecrawler work --nats nats://host:4222 --out /data --listen 0.0.0.0:8080
+# Chromium keeps its sandbox: the container needs a seccomp profile that allows clone, unshare, setns and chroot.
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
@@ -21,4 +24,4 @@ WORKDIR /data
 EXPOSE 8080
 # tini reaps what Chromium leaves behind.
 ENTRYPOINT ["tini", "--", "pecrawler"]
-CMD ["work", "--out", "/data", "--listen", "0.0.0.0:8080"]
+CMD ["help"]
