@@ -72,6 +72,24 @@ func (t *tree) text(i, limit int) string {
 	return strings.TrimSpace(b.String())
 }
 
+// label is the label element of a toggle: one that stands around it, or a
+// visible one that names its id.
+func (t *tree) label(i int) (node int, ok bool) {
+	for up := t.page.Nodes[i].Parent; up >= 0; up = t.page.Nodes[up].Parent {
+		if t.page.Nodes[up].Tag == "label" {
+			return up, true
+		}
+	}
+	if id := t.page.Nodes[i].Attrs["id"]; id != "" {
+		for k := range t.page.Nodes {
+			if n := &t.page.Nodes[k]; n.Tag == "label" && n.Attrs["for"] == id && t.visible[k] {
+				return k, true
+			}
+		}
+	}
+	return 0, false
+}
+
 // candidate is a container that may be the banner, with its score.
 type candidate struct {
 	node     int
@@ -346,7 +364,11 @@ func (c *Classifier) control(t *tree, i, layer int) (pc.Control, bool) {
 		ct.Action = pc.ActToggle
 		on := n.Checked != nil && *n.Checked || n.Attrs["aria-checked"] == "true"
 		ct.On = &on
-		ct.Text = cut(firstOf(n.Attrs["aria-label"], n.Attrs["name"], n.Attrs["value"], n.Attrs["id"]), 200)
+		label := ""
+		if k, ok := t.label(i); ok {
+			label = t.text(k, 200)
+		}
+		ct.Text = cut(firstOf(n.Attrs["aria-label"], label, n.Attrs["name"], n.Attrs["value"], n.Attrs["id"]), 200)
 		ct.Claim = pc.Claim{Confidence: .97, Basis: "dom", Why: "it is a " + firstOf(n.Attrs["role"], n.Attrs["type"]), Refs: []pc.Ref{}}
 		if n.Box != nil {
 			ct.Box = *n.Box

@@ -135,17 +135,8 @@ func (c *Classifier) handle(t *tree, i int) int {
 	if t.visible[i] && n.Box != nil && n.Box.W >= 8 && n.Box.H >= 8 {
 		return i
 	}
-	for k := n.Parent; k >= 0; k = t.page.Nodes[k].Parent {
-		if t.page.Nodes[k].Tag == "label" {
-			return k
-		}
-	}
-	if id := n.Attrs["id"]; id != "" {
-		for k := range t.page.Nodes {
-			if t.page.Nodes[k].Tag == "label" && t.page.Nodes[k].Attrs["for"] == id && t.visible[k] {
-				return k
-			}
-		}
+	if k, ok := t.label(i); ok {
+		return k
 	}
 	return i
 }

@@ -73,6 +73,40 @@ func TestStorage(t *testing.T) {
 	}
 }
 
+// A toggle is named as a visitor reads it, and refusing switches it off before
+// it saves.
+func TestTogglesAreNamedByTheirLabels(t *testing.T) {
+	c := newClassifier(t)
+	yes := true
+	box := func(y float64) *pc.Box { return &pc.Box{X: 500, Y: y, W: 300, H: 30} }
+	style := &pc.Style{Display: "block", Visibility: "visible", Opacity: 1}
+	fixed := &pc.Style{Display: "block", Visibility: "visible", Opacity: 1, Position: "fixed", ZIndex: "9999"}
+	p := &pc.Page{Width: 1366, Height: 900, Nodes: []pc.Node{
+		{Parent: -1, Tag: "html", Box: &pc.Box{W: 1366, H: 900}, Style: style},
+		{Parent: 0, Tag: "div", Attrs: map[string]string{"role": "dialog"}, Box: &pc.Box{X: 400, Y: 200, W: 600, H: 400}, Style: fixed},
+		{Parent: 1, Tag: "#text", Text: "Manage your cookie options. We and our partners use cookies for advertising.", Box: box(210)},
+		{Parent: 1, Tag: "label", Box: box(300), Style: style},
+		{Parent: 3, Tag: "input", Attrs: map[string]string{"type": "checkbox", "id": "t1"}, Checked: &yes, Box: &pc.Box{X: 500, Y: 305, W: 14, H: 14}, Style: style, Click: true},
+		{Parent: 3, Tag: "#text", Text: " Personalised advertising", Box: box(300)},
+		{Parent: 1, Tag: "button", Box: box(500), Style: style, Click: true},
+		{Parent: 6, Tag: "#text", Text: "Save my choices", Box: box(500)},
+		{Parent: 1, Tag: "button", Box: box(540), Style: style, Click: true},
+		{Parent: 8, Tag: "#text", Text: "Accept all", Box: box(540)},
+	}}
+	for i := range p.Nodes {
+		p.Nodes[i].Backend = int64(i + 1)
+	}
+	ch, ok := c.Choose(pc.Reject, 2, p)
+	if !ok || ch.Text != "Personalised advertising" || ch.Action != pc.ActToggle || ch.Final {
+		t.Errorf("with the toggle on: %+v, %v", ch, ok)
+	}
+	no := false
+	p.Nodes[4].Checked = &no
+	if ch, ok = c.Choose(pc.Reject, 2, p); !ok || ch.Action != pc.ActSave || !ch.Final {
+		t.Errorf("with the toggle off: %+v, %v", ch, ok)
+	}
+}
+
 // FuzzLabel: any text gives one of the actions, and never a choice for nothing.
 func FuzzLabel(f *testing.F) {
 	c := newClassifier(f)
