@@ -26,7 +26,7 @@ func arrows() map[string][]string {
 		"store":             {""},
 		"internal/sitelist": {},
 		"internal/pipeline": {"", "rules"},
-		"lab":               {},
+		"lab":               {""},
 		"review":            {"", "evidence", "store"},
 		"cmd/bench":         {"", "classifier", "crawler", "lab"},
 		"cmd/pecrawler":     {"", "classifier", "crawler", "evidence", "internal/pipeline", "internal/sitelist", "lab", "queue", "review", "rules", "store"},

@@ -7,10 +7,16 @@
 //	pecrawler lab                       serves it and says how to use it
 //	pecrawler sweep --proxy … --ca …    sweeps it like the real web
 //
-// A site is one file in sites/: what it is and what is true of it (YAML), then
-// what it puts into the head and body of its pages. There is no list to edit.
-// The scripts of trackers lie in vendors/; the consent managers come from npm
-// (npm/package-lock.json) and are served as published.
+// Some sites are written by hand: one file each in sites/, what it is and what
+// is true of it (YAML), then what it puts into the head and body of its pages.
+// All others are generated from a seed: a [Spec] is a recipe that crosses parts
+// (consent managers, trackers and lawful habits, one file each in parts/) with
+// languages (texts/), looks (themes/) and places in the page, and from it follow
+// the pages as well as the truth. A mutation (mutations/) turns a lawful recipe
+// into one with one fault. There is no list to edit.
+//
+// Consent managers and vendors' scripts that are on npm are served as published
+// (npm/package-lock.json); the rest behaves as the vendors describe it.
 //
 // A name that the lab does not know is answered as if it did not resolve.
 package lab
@@ -25,6 +31,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -36,6 +43,15 @@ type Config struct {
 	Listen  string // host:port of the proxy; "" is a free loopback port
 	Modules string // the node_modules folder; "" looks for lab/npm/node_modules
 	Log     *slog.Logger
+	Plan
+}
+
+// Plan says which sites there are. The same plan, the same sites.
+type Plan struct {
+	Seed    uint64
+	Written bool // the sites that are written by hand
+	Lawful  int  // how many generated lawful sites
+	Mutants bool // every mutation of every consent manager that it applies to
 }
 
 // Lab is a running test web.
@@ -49,7 +65,49 @@ type Lab struct {
 	log     *slog.Logger
 	ctx     context.Context
 	stop    context.CancelFunc
-	vendors map[string]http.Handler
+	own     *http.ServeMux    // what parts serve on the site's own host
+	others  *http.ServeMux    // what other parties serve
+	hosts   map[string]bool   // other parties
+	aliases map[string]string // names of sites that are aliases of other parties (CNAME)
+}
+
+// Sites makes the sites of a plan, by host name, without serving them.
+func Sites(p Plan) ([]*Site, error) {
+	c, err := loadCatalog()
+	if err != nil {
+		return nil, err
+	}
+	return c.sites(p)
+}
+
+func (c *catalog) sites(p Plan) ([]*Site, error) {
+	var out []*Site
+	if p.Written {
+		s, err := written(c)
+		if err != nil {
+			return nil, err
+		}
+		out = s
+	}
+	specs := c.lawful(p.Seed, p.Lawful)
+	if p.Mutants {
+		specs = append(specs, c.mutants(p.Seed)...)
+	}
+	for _, spec := range specs {
+		s, err := c.build(spec)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s)
+	}
+	seen := map[string]bool{}
+	for _, s := range out {
+		if seen[s.Host] {
+			return nil, fmt.Errorf("two sites are called %s", s.Host)
+		}
+		seen[s.Host] = true
+	}
+	return out, nil
 }
 
 // Start serves the test web until Close.
@@ -64,7 +122,11 @@ func Start(cfg Config) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	sites, err := Sites()
+	cat, err := loadCatalog()
+	if err != nil {
+		return nil, err
+	}
+	sites, err := cat.sites(cfg.Plan)
 	if err != nil {
 		return nil, err
 	}
@@ -76,9 +138,27 @@ func Start(cfg Config) (*Lab, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for the test web: %w", err)
 	}
-	l := &Lab{sites: map[string]*Site{}, order: sites, modules: modules, ca: ca, ln: ln, log: cfg.Log, vendors: vendors()}
+	l := &Lab{sites: map[string]*Site{}, order: sites, modules: modules, ca: ca, ln: ln, log: cfg.Log,
+		own: http.NewServeMux(), others: http.NewServeMux(), hosts: map[string]bool{}, aliases: map[string]string{}}
+	for _, byName := range cat.parts {
+		for _, p := range byName {
+			if err := l.answers(p); err != nil {
+				ln.Close()
+				return nil, err
+			}
+		}
+	}
 	for _, s := range sites {
 		l.sites[s.Host] = s
+		if err := l.answers(&Part{Name: s.Host, Kind: "sites", Serves: s.Serves}); err != nil {
+			ln.Close()
+			return nil, err
+		}
+		for _, p := range s.parts {
+			for sub, target := range p.Names {
+				l.aliases[sub+"."+siteName(s.Host)] = target
+			}
+		}
 	}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	l.srv = &http.Server{
@@ -133,3 +213,6 @@ func findModules(dir string) (string, error) {
 	}
 	return "", ErrNoModules
 }
+
+// siteName is the host without www.
+func siteName(host string) string { return strings.TrimPrefix(host, "www.") }

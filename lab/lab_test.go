@@ -15,7 +15,7 @@ import (
 
 func start(t *testing.T) (*lab.Lab, *http.Client) {
 	t.Helper()
-	l, err := lab.Start(lab.Config{})
+	l, err := lab.Start(lab.Config{Plan: lab.Plan{Written: true}})
 	if errors.Is(err, lab.ErrNoModules) {
 		t.Skip(err)
 	}

@@ -3,10 +3,13 @@ package lab
 import (
 	"bufio"
 	"crypto/tls"
+	_ "embed"
 	"encoding/json"
 	"fmt"
+	"html/template"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,7 +22,7 @@ func (l *Lab) proxy(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodConnect:
 		l.tunnel(w, r)
 	case r.URL.Host == "":
-		l.own(w, r)
+		l.self(w, r)
 	case !l.known(hostOf(r.URL.Host)):
 		noName(w, hostOf(r.URL.Host))
 	default:
@@ -44,7 +47,7 @@ func noName(w http.ResponseWriter, host string) {
 
 func (l *Lab) known(host string) bool {
 	s := l.sites[host]
-	return s != nil && s.Fault != FaultDNS || l.vendors[host] != nil
+	return s != nil && s.Fault != FaultDNS || l.hosts[host] || l.aliases[host] != "" || host == frameHost
 }
 
 // tunnel takes over the connection and serves TLS, or plain http when the first
@@ -151,22 +154,48 @@ func (l *oneConn) Close() error {
 
 func (l *oneConn) Addr() net.Addr { return l.addr }
 
-// own serves the lab's own address: what there is, and how to use it.
-func (l *Lab) own(w http.ResponseWriter, r *http.Request) {
+//go:embed index.html
+var indexFile string
+
+// indexTmpl is constant.
+var indexTmpl = template.Must(template.New("index").Parse(indexFile))
+
+// self serves the lab's own address: what there is, and how to use it.
+func (l *Lab) self(w http.ResponseWriter, r *http.Request) {
+	set, words := r.FormValue("set"), strings.Fields(strings.ToLower(r.FormValue("q")))
+	var sites []*Site
+	for _, s := range l.order {
+		text := strings.ToLower(strings.Join([]string{s.Host, s.Name, s.About, s.Lang, s.CMP, s.Truth.Overall, s.Truth.Reason, strings.Join(s.Truth.Fails, " ")}, " "))
+		if (set == "" || s.Set == set) && !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) }) {
+			sites = append(sites, s)
+		}
+	}
 	switch r.URL.Path {
 	case "/":
+		type count struct {
+			Name string
+			N    int
+		}
+		var sets []count
+		for _, s := range l.order {
+			if i := slices.IndexFunc(sets, func(c count) bool { return c.Name == s.Set }); i >= 0 {
+				sets[i].N++
+			} else {
+				sets = append(sets, count{s.Set, 1})
+			}
+		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		if err := indexTmpl.Execute(w, map[string]any{"Sites": l.order, "Proxy": l.URL().String()}); err != nil {
+		if err := indexTmpl.Execute(w, map[string]any{"All": l.order, "Sites": sites, "Sets": sets, "Set": set, "Q": r.FormValue("q"), "Max": 300, "Proxy": l.URL().String(), "DNS": l.dnsAddr()}); err != nil {
 			l.log.Error("index of the test web", "err", err)
 		}
 	case "/sites.csv":
 		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-		fmt.Fprint(w, l.CSV())
+		fmt.Fprint(w, CSV(sites))
 	case "/truth.json":
 		w.Header().Set("Content-Type", "application/json")
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
-		e.Encode(l.order)
+		e.Encode(sites)
 	case "/ca.pem":
 		w.Header().Set("Content-Type", "application/x-pem-file")
 		w.Write(l.ca.pem)
@@ -175,12 +204,14 @@ func (l *Lab) own(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// CSV is the list of sites as a sweep takes it.
-func (l *Lab) CSV() string {
+// CSV is a list of sites as a sweep takes it.
+func CSV(sites []*Site) string {
 	var b strings.Builder
 	b.WriteString("url,rank,sector\n")
-	for i, s := range l.order {
+	for i, s := range sites {
 		fmt.Fprintf(&b, "https://%s/,%d,%s\n", s.Host, i+1, s.Sector)
 	}
 	return b.String()
 }
+
+func (l *Lab) dnsAddr() string { return "" }

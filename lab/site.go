@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"embed"
 	"fmt"
+	"hash/fnv"
 	"html/template"
+	"math/rand/v2"
 	"net/http"
 	"path"
 	"slices"
@@ -16,6 +18,12 @@ import (
 //go:embed sites
 var siteFiles embed.FS
 
+//go:embed themes
+var themeFiles embed.FS
+
+//go:embed site.js
+var siteScript []byte
+
 // Truth is what is true of a site: what a sweep has to say of it.
 type Truth struct {
 	Outcome string   `yaml:"outcome" json:"outcome"`
@@ -23,6 +31,13 @@ type Truth struct {
 	Overall string   `yaml:"overall" json:"overall"`
 	Banner  bool     `yaml:"banner" json:"banner"`
 	Fails   []string `yaml:"fails" json:"fails"` // rules that must fail, and no other may
+
+	// Known of generated sites, and of those that state it.
+	CMP      string         `yaml:"cmp" json:"cmp,omitempty"`
+	Kind     string         `yaml:"kind" json:"kind,omitempty"`
+	Language string         `yaml:"language" json:"language,omitempty"`
+	Controls []ControlTruth `yaml:"controls" json:"controls,omitempty"` // of the first layer
+	Items    []Item         `yaml:"-" json:"items,omitempty"`
 }
 
 // Fault is a way in which a site fails below HTTP.
@@ -41,25 +56,38 @@ type Site struct {
 	Name    string   `yaml:"name" json:"name"`
 	Tagline string   `yaml:"tagline" json:"-"`
 	Sector  string   `yaml:"sector" json:"sector"`
-	Lang    string   `yaml:"lang" json:"-"`
+	Lang    string   `yaml:"lang" json:"lang"`
 	Colour  string   `yaml:"colour" json:"-"`
+	Theme   string   `yaml:"theme" json:"-"` // a page of themes/
 	Items   []string `yaml:"items" json:"-"` // "title | text"
 	CMP     string   `yaml:"cmp" json:"cmp,omitempty"`
 	About   string   `yaml:"about" json:"about"` // what is true of it, for people
 	Truth   Truth    `yaml:"truth" json:"truth"`
+	Set     string   `yaml:"-" json:"set"` // hand, lawful or mutant
+	Spec    *Spec    `yaml:"-" json:"spec,omitempty"`
 
-	Cookies []string          `yaml:"cookies" json:"-"` // Set-Cookie lines of every page
+	// Runs names the trackers of a site that is written by hand, and the
+	// scenarios in which each of them runs.
+	Runs map[string][]string `yaml:"runs" json:"-"`
+
+	Serves map[string]Answer `yaml:"serves" json:"-"` // what other parties answer
+
+	Cookies []string          `yaml:"cookies" json:"-"` // Set-Cookie lines of every page; ${…} is expanded
 	Headers map[string]string `yaml:"headers" json:"-"`
 	Status  int               `yaml:"status" json:"-"` // 0: 200
 	Fault   Fault             `yaml:"fault" json:"-"`
 	Raw     bool              `yaml:"raw" json:"-"` // the body is the whole answer
 	Robots  string            `yaml:"robots" json:"-"`
 
-	head, body string
+	head, top, body, frame string
+	parts                  []*Part
+	texts                  *Texts
+	words                  words
 }
 
-// Sites reads the sites that are built in, by host name. The error names the file.
-func Sites() ([]*Site, error) {
+// written reads the sites that are written by hand, by host name. The error
+// names the file.
+func written(c *catalog) ([]*Site, error) {
 	files, err := siteFiles.ReadDir("sites")
 	if err != nil {
 		return nil, err
@@ -70,7 +98,7 @@ func Sites() ([]*Site, error) {
 		if err != nil {
 			return nil, err
 		}
-		s, err := parseSite(raw)
+		s, err := parseSite(c, raw)
 		if err != nil {
 			return nil, fmt.Errorf("lab/sites/%s: %w", f.Name(), err)
 		}
@@ -85,7 +113,7 @@ func Sites() ([]*Site, error) {
 
 // parseSite reads front matter between two lines of ---, then the head part
 // and, after the line <!-- body -->, the body part.
-func parseSite(raw []byte) (*Site, error) {
+func parseSite(c *catalog, raw []byte) (*Site, error) {
 	_, rest, ok := bytes.Cut(raw, []byte("---\n"))
 	if !ok {
 		return nil, fmt.Errorf("no front matter")
@@ -94,7 +122,7 @@ func parseSite(raw []byte) (*Site, error) {
 	if !ok {
 		return nil, fmt.Errorf("the front matter does not end")
 	}
-	s := &Site{Lang: "en-GB", Colour: "#1d3557"}
+	s := &Site{Lang: "en-GB", Colour: "#1d3557", Theme: "brochure", Set: "hand"}
 	dec := yaml.NewDecoder(bytes.NewReader(front))
 	dec.KnownFields(true)
 	if err := dec.Decode(s); err != nil {
@@ -103,26 +131,84 @@ func parseSite(raw []byte) (*Site, error) {
 	if s.Host == "" || s.About == "" || s.Truth.Outcome == "" || s.Truth.Overall == "" {
 		return nil, fmt.Errorf("host, about, truth.outcome and truth.overall are needed")
 	}
+	short, _, _ := strings.Cut(s.Lang, "-")
+	if s.texts = c.texts[short]; s.texts == nil {
+		return nil, fmt.Errorf("no texts in the language %q", s.Lang)
+	}
+	s.words = (&Spec{Host: s.Host}).words(s.texts)
 	head, body, ok := strings.Cut(string(rest), "<!-- body -->\n")
 	if !ok {
 		head, body = "", string(rest)
 	}
-	s.head, s.body = head, body
+	var snippets strings.Builder
+	for name, when := range s.Runs {
+		p := c.parts[KindTracker][name]
+		if p == nil {
+			return nil, fmt.Errorf("no tracker is called %q", name)
+		}
+		s.use(p, when...)
+		fmt.Fprintf(&snippets, "%q: () => {\n%s},\n", name, p.files["snippet.js"])
+	}
+	if !s.Raw {
+		s.head = own(map[string]any{"knobs": []string{}}, snippets.String())
+	}
+	s.head += head
+	s.body = body
 	return s, nil
 }
 
-// web answers for a site or a vendor.
+// web answers for a site or for another party.
 func (l *Lab) web(w http.ResponseWriter, r *http.Request) {
 	host := hostOf(r.Host)
 	if s := l.sites[host]; s != nil && s.Fault != FaultDNS {
 		l.site(w, r, s)
 		return
 	}
-	if h := l.vendors[host]; h != nil {
-		h.ServeHTTP(w, r)
+	if target, ok := l.aliases[host]; ok {
+		r.Host = target
+		host = target
+	}
+	switch {
+	case host == frameHost:
+		l.choices(w, r)
+	case l.hosts[host]:
+		r.Host = host
+		l.others.ServeHTTP(w, r)
+	default:
+		noName(w, host)
+	}
+}
+
+// choices serves the banner of a site in a frame of another origin.
+func (l *Lab) choices(w http.ResponseWriter, r *http.Request) {
+	if l.common(w, r) {
 		return
 	}
-	noName(w, host)
+	s := l.sites[r.URL.Query().Get("of")]
+	if s == nil || s.frame == "" || r.URL.Path != "/choices" {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	fmt.Fprint(w, s.frame)
+}
+
+// common answers what every origin with a banner serves: the consent managers
+// as published, and the site's own script.
+func (l *Lab) common(w http.ResponseWriter, r *http.Request) bool {
+	switch {
+	case strings.HasPrefix(r.URL.Path, "/npm/"):
+		// FileServer refuses what lies outside.
+		http.StripPrefix("/npm/", http.FileServer(http.Dir(l.modules))).ServeHTTP(w, r)
+	case r.URL.Path == "/site.js":
+		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+		w.Write(siteScript)
+	case r.URL.Path == "/favicon.ico":
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		return false
+	}
+	return true
 }
 
 func (l *Lab) site(w http.ResponseWriter, r *http.Request, s *Site) {
@@ -130,11 +216,14 @@ func (l *Lab) site(w http.ResponseWriter, r *http.Request, s *Site) {
 		http.Redirect(w, r, "https://"+s.Host+r.URL.RequestURI(), http.StatusMovedPermanently)
 		return
 	}
-	switch {
-	case strings.HasPrefix(r.URL.Path, "/npm/"):
-		// The consent managers as published; FileServer refuses what lies outside.
-		http.StripPrefix("/npm/", http.FileServer(http.Dir(l.modules))).ServeHTTP(w, r)
+	if l.common(w, r) {
 		return
+	}
+	if h, pattern := l.own.Handler(r); pattern != "" {
+		h.ServeHTTP(w, r)
+		return
+	}
+	switch {
 	case r.URL.Path == "/robots.txt":
 		if s.Robots == "" {
 			http.NotFound(w, r)
@@ -142,18 +231,20 @@ func (l *Lab) site(w http.ResponseWriter, r *http.Request, s *Site) {
 		}
 		fmt.Fprint(w, s.Robots)
 		return
-	case r.URL.Path == "/favicon.ico":
-		w.WriteHeader(http.StatusNoContent)
+	case strings.HasPrefix(r.URL.Path, "/pictures/"):
+		w.Header().Set("Content-Type", "image/svg+xml")
+		fmt.Fprint(w, picture(s.Host+r.URL.Path, s.Colour))
 		return
-	case r.URL.Path == "/matomo.js", r.URL.Path == "/tags.js":
-		script(r.URL.Path[1:]).ServeHTTP(w, r)
-		return
-	case r.URL.Path == "/matomo.php":
-		w.WriteHeader(http.StatusNoContent)
+	case r.URL.Path == "/choices" && s.frame != "":
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprint(w, s.frame)
 		return
 	}
 	for _, c := range s.Cookies {
-		w.Header().Add("Set-Cookie", strings.ReplaceAll(c, "RANDOM", randomHex(16)))
+		name, _, _ := strings.Cut(c, "=")
+		if _, err := r.Cookie(name); err != nil {
+			w.Header().Add("Set-Cookie", expand(c, r))
+		}
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	for k, v := range s.Headers {
@@ -166,66 +257,73 @@ func (l *Lab) site(w http.ResponseWriter, r *http.Request, s *Site) {
 		fmt.Fprint(w, s.body)
 		return
 	}
-	p := page{Site: s, Head: template.HTML(s.head), Body: template.HTML(s.body), Path: r.URL.Path}
-	for _, it := range s.Items {
-		title, text, _ := strings.Cut(it, " | ")
-		p.Cards = append(p.Cards, card{title, text})
-	}
-	if err := pageTmpl.Execute(w, p); err != nil {
+	if err := themes.ExecuteTemplate(w, s.Theme+".html", s.page(r.URL.Path)); err != nil {
 		l.log.Error("page of the test web", "host", s.Host, "err", err)
 	}
 }
 
-type card struct{ Title, Text string }
-
-type page struct {
-	*Site
-	Head, Body template.HTML // of our own files
-	Path       string
-	Cards      []card
+type card struct {
+	Title, Text, Picture string
 }
 
-var pageTmpl = template.Must(template.New("page").Parse(`<!doctype html>
-<html lang="{{.Lang}}">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{.Name}}</title>
-<style>
-:root{--c:{{.Colour}}}*{box-sizing:border-box}
-body{margin:0;font:17px/1.55 "Liberation Sans",Arial,sans-serif;color:#222;background:#fff}
-header.site{background:var(--c);color:#fff;padding:18px 6vw;display:flex;justify-content:space-between;align-items:center;flex-wrap:wrap}
-header.site a{color:#fff;text-decoration:none;margin-left:26px}header.site .logo{font-size:24px;font-weight:bold;margin:0}
-.hero{padding:56px 6vw;background:linear-gradient(120deg,color-mix(in srgb,var(--c) 12%,#fff),#fff)}
-.hero h1{font-size:40px;line-height:1.15;margin:0 0 12px;max-width:18em}.hero p{max-width:42em;font-size:19px}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(240px,1fr));gap:22px;padding:36px 6vw}
-.card{border:1px solid #ddd;border-radius:6px;overflow:hidden}.card .pic{height:120px;background:color-mix(in srgb,var(--c) 45%,#e9e4da)}
-.card h2{font-size:19px;margin:14px 16px 4px}.card p{margin:0 16px 16px}
-main section.text{padding:10px 6vw 40px;max-width:60em}
-footer.site{background:#f1f1ef;padding:26px 6vw;font-size:15px}footer.site a{margin-right:20px;color:#333}
-</style>
-{{.Head}}
-</head>
-<body>
-<header class="site"><a class="logo" href="/">{{.Name}}</a><nav><a href="/about">About us</a><a href="/visit">Visit</a><a href="/contact">Contact</a></nav></header>
-<main>
-{{if eq .Path "/"}}<div class="hero"><h1>{{.Name}}</h1><p>{{.Tagline}}</p></div>
-<div class="cards">{{range .Cards}}<article class="card"><div class="pic"></div><h2>{{.Title}}</h2><p>{{.Text}}</p></article>{{end}}</div>
-{{else if eq .Path "/cookies"}}<section class="text"><h1>Cookies on this site</h1><p>This page says what we keep on your device, what for and for how long, and who else receives it. You can change your choice at any time.</p></section>
-{{else}}<section class="text"><h1>{{.Name}}: {{.Path}}</h1><p>{{.Tagline}} We have been here for a long time and look forward to hearing from you. Our team answers letters within three working days.</p></section>{{end}}
-</main>
-<footer class="site"><a href="/cookies">Cookie policy</a><a href="/privacy">Privacy notice</a><a href="/about">About</a><span>{{.Name}}, a site of the test web.</span></footer>
-{{.Body}}
-</body>
-</html>
-`))
+// page is what a theme is filled in with.
+type page struct {
+	*Site
+	Head, Top, Body  template.HTML // of our own files
+	Path             string
+	Home, Cookie     bool
+	Nav, Paragraphs  []string
+	Footer           []string
+	Hero, Lead, More string
+	CookiesLead      string
+	W                words
+	Cards            []card
+}
 
-var indexTmpl = template.Must(template.New("index").Parse(`<!doctype html>
-<html lang="en-GB"><head><meta charset="utf-8"><title>The test web</title>
-<style>body{font:16px/1.5 "Liberation Sans",Arial,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem}table{border-collapse:collapse}td,th{border-bottom:1px solid #ccc;padding:.4rem .8rem;text-align:left;vertical-align:top}code{background:#eee;padding:.1rem .3rem}</style></head>
-<body><h1>The test web</h1>
-<p>Proxy: <code>{{.Proxy}}</code>. <a href="/ca.pem">Certificate authority</a>, <a href="/sites.csv">list of sites</a>, <a href="/truth.json">what is true of them</a>.</p>
-<table><thead><tr><th scope="col">Site</th><th scope="col">Consent manager</th><th scope="col">What is true</th><th scope="col">Outcome</th><th scope="col">Last word</th><th scope="col">Failing rules</th></tr></thead>
-<tbody>{{range .Sites}}<tr><th scope="row">{{.Host}}</th><td>{{.CMP}}</td><td>{{.About}}</td><td>{{.Truth.Outcome}} {{.Truth.Reason}}</td><td>{{.Truth.Overall}}</td><td>{{range .Truth.Fails}}{{.}}<br>{{end}}</td></tr>{{end}}</tbody></table>
-</body></html>
-`))
+func (s *Site) page(at string) page {
+	t := &s.texts.Page
+	r := (&Spec{Host: s.Host}).rng("page")
+	p := page{Site: s, Head: template.HTML(s.head), Top: template.HTML(s.top), Body: template.HTML(s.body), Path: at, Home: at == "/", Cookie: at == "/cookies", Nav: t.Nav[:3+r.IntN(len(t.Nav)-2)], Footer: t.Footer,
+		Hero: pick(r, t.Hero), Lead: s.Tagline, More: t.More, CookiesLead: t.CookiesLead, W: s.words}
+	if p.Lead == "" {
+		p.Lead = pick(r, t.Lead)
+	}
+	items := s.Items
+	if len(items) == 0 {
+		for _, i := range r.Perm(len(t.Cards))[:3+r.IntN(len(t.Cards)-2)] {
+			items = append(items, t.Cards[i])
+		}
+	}
+	for i, it := range items {
+		title, text, _ := strings.Cut(it, " | ")
+		p.Cards = append(p.Cards, card{title, text, fmt.Sprintf("/pictures/%d.svg", i)})
+	}
+	for _, i := range r.Perm(len(t.Paragraphs)) {
+		p.Paragraphs = append(p.Paragraphs, t.Paragraphs[i])
+	}
+	return p
+}
+
+// themes are the looks of sites: what web pages of some sort have in common.
+var themes = template.Must(template.New("").ParseFS(themeFiles, "themes/*.html"))
+
+// picture is a landscape in the site's colours, always the same for a name.
+func picture(name, colour string) string {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	r := rand.New(rand.NewPCG(h.Sum64(), 2))
+	hue := r.IntN(360)
+	var b strings.Builder
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 480 270" preserveAspectRatio="xMidYMid slice"><defs><linearGradient id="s" x2="0" y2="1"><stop stop-color="hsl(%d 60%% 78%%)"/><stop offset="1" stop-color="hsl(%d 70%% 92%%)"/></linearGradient></defs><rect width="480" height="270" fill="url(#s)"/><circle cx="%d" cy="%d" r="%d" fill="#fff8e0" opacity=".9"/>`,
+		hue, (hue+30)%360, 60+r.IntN(360), 40+r.IntN(60), 18+r.IntN(16))
+	for layer := range 3 {
+		y := 130 + layer*40
+		fmt.Fprintf(&b, `<path d="M0 %d`, y+r.IntN(30))
+		for x := 80; x <= 480; x += 80 {
+			fmt.Fprintf(&b, ` Q%d %d %d %d`, x-40, y-45+r.IntN(60), x, y+r.IntN(30))
+		}
+		fmt.Fprintf(&b, ` V270 H0Z" fill="%s" opacity="%.2f"/>`, template.HTMLEscapeString(colour), .25+.25*float64(layer))
+	}
+	b.WriteString(`</svg>`)
+	return b.String()
+}

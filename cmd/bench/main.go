@@ -279,7 +279,7 @@ func cpu(except int) (self, below float64) {
 }
 
 func repeat(ctx context.Context, w io.Writer, bin string, n int) error {
-	sites, err := lab.Sites()
+	sites, err := lab.Sites(lab.Plan{Written: true})
 	if err != nil {
 		return err
 	}

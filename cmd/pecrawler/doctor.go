@@ -60,7 +60,7 @@ func doctorCmd(ctx context.Context, e env, args []string) error {
 			return fmt.Sprintf("%s: %d visits wait, %d are in hand", o.nats, waiting, inHand), err
 		}},
 		{"test web", func() (string, error) {
-			l, err := lab.Start(lab.Config{})
+			l, err := lab.Start(lab.Config{Plan: lab.Plan{Written: true}})
 			if err != nil {
 				return "", err
 			}

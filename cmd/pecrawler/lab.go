@@ -11,18 +11,21 @@ import (
 
 // labCmd serves the test web until it is stopped.
 func labCmd(ctx context.Context, e env, args []string) error {
-	o, rest, err := parse(e, "lab", forServe, args)
+	if len(args) > 0 && args[0] == "score" {
+		return labScore(e, args[1:])
+	}
+	o, rest, err := parse(e, "lab", forServe|forLab, args)
 	if err != nil {
 		return err
 	}
 	if len(rest) > 0 {
-		return usage("lab takes no arguments, but has %q", rest)
+		return usage("lab takes no arguments but score, and has %q", rest)
 	}
 	listen := ""
 	if o.set["listen"] {
 		listen = o.listen
 	}
-	web, ca, err := startLab(lab.Config{Listen: listen, Log: o.logger(e.stderr)}, filepath.Join(os.TempDir(), "pecrawler-lab-ca.pem"))
+	web, ca, err := startLab(lab.Config{Listen: listen, Log: o.logger(e.stderr), Plan: o.plan}, filepath.Join(os.TempDir(), "pecrawler-lab-ca.pem"))
 	if err != nil {
 		return err
 	}
@@ -36,5 +39,47 @@ func labCmd(ctx context.Context, e env, args []string) error {
 It runs until Ctrl-C.
 `, len(web.Sites()), web.URL(), ca)
 	<-ctx.Done()
+	return nil
+}
+
+// labScore compares the verdicts of a sweep of the test web with the truth.
+func labScore(e env, args []string) error {
+	o, rest, err := parse(e, "lab score", forLab, args)
+	if err != nil {
+		return err
+	}
+	if len(rest) != 1 {
+		return usage("lab score takes one file, the verdicts.jsonl of a sweep of the test web, and has %q", rest)
+	}
+	if !o.set["lawful"] {
+		o.plan.Lawful = lab.MostLawful
+	}
+	if !o.set["mutants"] {
+		o.plan.Mutants = true
+	}
+	f, err := os.Open(rest[0])
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	verdicts, err := lab.ReadVerdicts(f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", rest[0], err)
+	}
+	sites, err := lab.Sites(o.plan)
+	if err != nil {
+		return err
+	}
+	score, err := lab.NewScore(sites, verdicts)
+	if err != nil {
+		return err
+	}
+	score.Markdown(e.stdout)
+	if len(score.Wrong) > 0 {
+		fmt.Fprintf(e.stdout, "\n## What is wrong, site by site\n\n")
+		for _, m := range score.Wrong {
+			fmt.Fprintf(e.stdout, "- %s: %s `%.19s`\n", m.Site, m.What, m.Evidence)
+		}
+	}
 	return nil
 }

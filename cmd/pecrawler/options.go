@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"pecrawler/lab"
 	"runtime"
 	"slices"
 	"strings"
@@ -27,6 +28,7 @@ type options struct {
 	slots      int
 	name       string
 	fresh      bool
+	plan       lab.Plan
 	lab        bool
 	nats       string
 	natsListen string
@@ -75,6 +77,7 @@ const (
 	forSweep              // what a sweep is
 	forQueue              // which NATS
 	forServe              // where pages are served
+	forLab                // which sites the test web has
 )
 
 // parse reads flags (before, between and after the arguments) and the file.
@@ -106,6 +109,12 @@ func parse(e env, cmd string, groups int, args []string) (*options, []string, er
 	if groups&forQueue != 0 {
 		fs.StringVar(&o.nats, "nats", "", "`URL` of a NATS cluster; an embedded server when not given")
 		fs.StringVar(&o.natsListen, "nats-listen", "", "`host:port` on which the embedded server admits more workers")
+	}
+	if groups&forLab != 0 {
+		fs.BoolVar(&o.plan.Written, "written", true, "the test web has the sites that are written by hand")
+		fs.IntVar(&o.plan.Lawful, "lawful", 0, "`number` of generated lawful sites in the test web")
+		fs.BoolVar(&o.plan.Mutants, "mutants", false, "the test web has a site for every fault of every consent manager")
+		fs.Uint64Var(&o.plan.Seed, "seed", 1, "`number` that the generated sites are made from")
 	}
 	if groups&forServe != 0 {
 		fs.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`host:port` of the review page and /metrics")

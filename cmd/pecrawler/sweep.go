@@ -26,7 +26,7 @@ import (
 )
 
 func sweepCmd(ctx context.Context, e env, args []string) error {
-	o, rest, err := parse(e, "sweep", forData|forVisits|forSweep|forQueue|forServe, args)
+	o, rest, err := parse(e, "sweep", forData|forVisits|forSweep|forQueue|forServe|forLab, args)
 	if err != nil {
 		return err
 	}
@@ -36,14 +36,14 @@ func sweepCmd(ctx context.Context, e env, args []string) error {
 		if err := dataFolder(o.out); err != nil {
 			return err
 		}
-		web, ca, err := startLab(lab.Config{Log: log}, filepath.Join(o.out, "lab-ca.pem"))
+		web, ca, err := startLab(lab.Config{Log: log, Plan: o.plan}, filepath.Join(o.out, "lab-ca.pem"))
 		if err != nil {
 			return err
 		}
 		defer web.Close()
 		o.proxy, o.ca = web.URL().String(), ca
 		if len(rest) == 0 {
-			e.stdin = strings.NewReader(web.CSV())
+			e.stdin = strings.NewReader(lab.CSV(web.Sites()))
 			rest = []string{"-"}
 		}
 		fmt.Fprintf(term, "The test web is up: %d sites on loopback; nothing leaves this machine.\n", len(web.Sites()))

@@ -1,0 +1,341 @@
+package lab
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	pc "pecrawler"
+)
+
+// Share is k of n.
+type Share struct{ K, N int }
+
+func (s *Share) count(yes bool) {
+	s.N++
+	if yes {
+		s.K++
+	}
+}
+
+// Interval is Wilson's interval of the share at 95 %.
+func (s Share) Interval() (low, high float64) {
+	if s.N == 0 {
+		return 0, 1
+	}
+	const z = 1.959964
+	n, p := float64(s.N), float64(s.K)/float64(s.N)
+	mid, half := p+z*z/(2*n), z*math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
+	return max(0, (mid-half)/(1+z*z/n)), min(1, (mid+half)/(1+z*z/n))
+}
+
+func (s Share) String() string {
+	if s.N == 0 {
+		return "–"
+	}
+	low, high := s.Interval()
+	return fmt.Sprintf("%.1f %% (%.1f to %.1f; %d of %d)", 100*float64(s.K)/float64(s.N), 100*low, 100*high, s.K, s.N)
+}
+
+// RuleScore compares a rule with the truth.
+type RuleScore struct {
+	Precision, Recall Share
+	Unsure            int  // of those that should fail
+	Known             bool // the verdicts have findings of this rule
+}
+
+// Miss is one thing that came out wrong.
+type Miss struct {
+	Site, What, Evidence string
+}
+
+// Score is a sweep of the test web compared with the truth.
+type Score struct {
+	Sites      int
+	Outcomes   Share
+	Rules      map[string]*RuleScore
+	Banner     struct{ Sensitivity, Specificity Share }
+	CMP, Kind  Share
+	Language   Share
+	Controls   map[string]*struct{ Precision, Recall Share } // by action
+	Seen       Share                                         // items that were there and are in the verdict
+	Classes    map[string]map[string]int                     // true class → class given → items
+	Flagged    struct{ Sensitivity, Specificity Share }
+	Mutations  map[string]map[string]bool // mutation → consent manager → all of its rules failed, and no other
+	FalseFlags []Miss
+	Wrong      []Miss
+	Versions   pc.Versions
+}
+
+// ReadVerdicts reads verdicts.jsonl. The error names the line.
+func ReadVerdicts(r io.Reader) ([]pc.Verdict, error) {
+	var out []pc.Verdict
+	sc := bufio.NewScanner(r)
+	sc.Buffer(nil, 64<<20)
+	for n := 1; sc.Scan(); n++ {
+		if len(strings.TrimSpace(sc.Text())) == 0 {
+			continue
+		}
+		var v pc.Verdict
+		if err := json.Unmarshal(sc.Bytes(), &v); err != nil {
+			return nil, fmt.Errorf("line %d is no verdict: %w", n, err)
+		}
+		out = append(out, v)
+	}
+	return out, sc.Err()
+}
+
+// NewScore compares verdicts with the truth of the sites. Verdicts of sites
+// that are none of the lab's are an error: they were not made of this lab.
+func NewScore(sites []*Site, verdicts []pc.Verdict) (*Score, error) {
+	s := &Score{Rules: map[string]*RuleScore{}, Controls: map[string]*struct{ Precision, Recall Share }{}, Classes: map[string]map[string]int{}, Mutations: map[string]map[string]bool{}}
+	by := map[string]*Site{}
+	for _, x := range sites {
+		by[x.Host] = x
+		for _, r := range x.Truth.Fails {
+			s.rule(r)
+		}
+	}
+	for i := range verdicts {
+		v := &verdicts[i]
+		x := by[v.Site]
+		if x == nil {
+			return nil, fmt.Errorf("the verdict of %s is of no site of the test web with this seed and these sites", v.Site)
+		}
+		s.Sites++
+		s.Versions = v.Versions
+		s.site(x, v)
+	}
+	slices.SortFunc(s.Wrong, func(a, b Miss) int { return strings.Compare(a.What+a.Site, b.What+b.Site) })
+	return s, nil
+}
+
+func (s *Score) rule(id string) *RuleScore {
+	if s.Rules[id] == nil {
+		s.Rules[id] = &RuleScore{}
+	}
+	return s.Rules[id]
+}
+
+func (s *Score) wrong(v *pc.Verdict, format string, a ...any) {
+	evidence := ""
+	if len(v.Bundles) > 0 {
+		evidence = v.Bundles[0]
+	}
+	s.Wrong = append(s.Wrong, Miss{v.Site, fmt.Sprintf(format, a...), evidence})
+}
+
+func (s *Score) site(x *Site, v *pc.Verdict) {
+	t := &x.Truth
+	right := string(v.Outcome) == t.Outcome && v.Reason == t.Reason
+	s.Outcomes.count(right)
+	if !right {
+		s.wrong(v, "outcome %s %s, not %s %s", v.Outcome, v.Reason, t.Outcome, t.Reason)
+	}
+	flagged := v.Overall == pc.Flagged
+	if t.Overall == "flagged" {
+		s.Flagged.Sensitivity.count(flagged)
+	} else {
+		s.Flagged.Specificity.count(!flagged)
+		if flagged {
+			var rules []string
+			for _, f := range v.Findings {
+				if f.Outcome == pc.Fail {
+					rules = append(rules, f.Rule)
+				}
+			}
+			s.FalseFlags = append(s.FalseFlags, Miss{v.Site, strings.Join(rules, ", "), strings.Join(v.Bundles, " ")})
+		}
+	}
+	if t.Outcome != string(pc.Assessed) || v.Outcome != pc.Assessed {
+		return
+	}
+	exact := true
+	for _, f := range v.Findings {
+		r := s.rule(f.Rule)
+		r.Known = true
+		should, did := slices.Contains(t.Fails, f.Rule), f.Outcome == pc.Fail
+		if did {
+			r.Precision.count(should)
+		}
+		if should {
+			r.Recall.count(did)
+			if f.Outcome == pc.Unsure {
+				r.Unsure++
+			}
+		}
+		if should != did {
+			exact = false
+			s.wrong(v, "%s is %s, and should %s", f.Rule, f.Outcome, map[bool]string{true: "fail", false: "not fail"}[should])
+		}
+	}
+	if x.Spec != nil && x.Spec.Mutation != "" {
+		if s.Mutations[x.Spec.Mutation] == nil {
+			s.Mutations[x.Spec.Mutation] = map[string]bool{}
+		}
+		banner := x.Spec.Banner
+		if banner == "" {
+			banner = "none"
+		}
+		for _, id := range t.Fails {
+			exact = exact && s.Rules[id].Known
+		}
+		s.Mutations[x.Spec.Mutation][banner] = exact
+	}
+	if t.Banner {
+		s.Banner.Sensitivity.count(v.Banner.Present)
+	} else {
+		s.Banner.Specificity.count(!v.Banner.Present)
+	}
+	if t.Banner != v.Banner.Present {
+		s.wrong(v, "banner %v, not %v", v.Banner.Present, t.Banner)
+	}
+	if t.Banner && v.Banner.Present && len(t.Controls) > 0 {
+		s.banner(t, v)
+	}
+	s.items(x, v)
+}
+
+// banner compares what was said of a banner that is there.
+func (s *Score) banner(t *Truth, v *pc.Verdict) {
+	if t.CMP != "" {
+		s.CMP.count(v.Banner.CMP == t.CMP)
+	}
+	s.Kind.count(v.Banner.Kind == t.Kind)
+	s.Language.count(v.Banner.Language == t.Language)
+	if v.Banner.Kind != t.Kind {
+		s.wrong(v, "kind %s, not %s", v.Banner.Kind, t.Kind)
+	}
+	if v.Banner.Language != t.Language {
+		s.wrong(v, "language %s, not %s", v.Banner.Language, t.Language)
+	}
+	role := func(a string) *struct{ Precision, Recall Share } {
+		if s.Controls[a] == nil {
+			s.Controls[a] = &struct{ Precision, Recall Share }{}
+		}
+		return s.Controls[a]
+	}
+	same := func(a, b string) bool {
+		return strings.EqualFold(strings.Join(strings.Fields(a), " "), strings.Join(strings.Fields(b), " "))
+	}
+	for _, c := range t.Controls {
+		i := slices.IndexFunc(v.Banner.Controls, func(o pc.ControlSummary) bool { return o.Layer == 1 && same(o.Text, c.Text) })
+		got := "not found"
+		if i >= 0 {
+			got = string(v.Banner.Controls[i].Action)
+			role(got).Precision.count(got == c.Action)
+		}
+		role(c.Action).Recall.count(got == c.Action)
+		if got != c.Action {
+			s.wrong(v, "control “%s” is %s, not %s", c.Text, got, c.Action)
+		}
+	}
+}
+
+// items compares purposes. An item counts once a scenario in which it must be.
+func (s *Score) items(x *Site, v *pc.Verdict) {
+	for _, it := range x.Truth.Items {
+		if strings.HasPrefix(it.Class, "exempt-") && it.Only == "" && len(it.When) == 0 {
+			continue
+		}
+		list := v.Storage
+		if it.Kind == "" {
+			list = v.Requests
+		}
+		for _, when := range it.When {
+			if strings.HasPrefix(it.Class, "exempt-") && x.Spec != nil && x.Spec.Banner != "" && when != "accept" {
+				continue // a choice is remembered only where it could be made
+			}
+			i := slices.IndexFunc(list, func(o pc.ItemSummary) bool {
+				return string(o.Scenario) == when && it.matches(string(o.Kind), o.Name, o.Host)
+			})
+			s.Seen.count(i >= 0)
+			if i < 0 {
+				s.wrong(v, "%s %s%s of %s is not in the verdict of %s", it.Class, it.Kind, it.Name, it.Host, when)
+				continue
+			}
+			if s.Classes[it.Class] == nil {
+				s.Classes[it.Class] = map[string]int{}
+			}
+			s.Classes[it.Class][string(list[i].Class)]++
+		}
+	}
+}
+
+// atPrevalence is how many flags are right where a share p of sites is faulty.
+func atPrevalence(sens, spec, p float64) float64 {
+	if sens*p+(1-spec)*(1-p) == 0 {
+		return 1
+	}
+	return sens * p / (sens*p + (1-spec)*(1-p))
+}
+
+// Markdown writes the score for people.
+func (s *Score) Markdown(w io.Writer) {
+	p := func(format string, a ...any) { fmt.Fprintf(w, format, a...) }
+	p("%d sites have a verdict. Intervals are Wilson's at 95 %%.\n\n", s.Sites)
+	p("## Flags\n\n| | |\n|---|---|\n| lawful or failing sites not flagged (specificity) | %v |\n| unlawful sites flagged (sensitivity) | %v |\n| outcome and reason right | %v |\n", s.Flagged.Specificity, s.Flagged.Sensitivity, s.Outcomes)
+	sens := float64(s.Flagged.Sensitivity.K) / float64(max(1, s.Flagged.Sensitivity.N))
+	spec := float64(s.Flagged.Specificity.K) / float64(max(1, s.Flagged.Specificity.N))
+	low, _ := s.Flagged.Specificity.Interval()
+	for _, prev := range []float64{.01, .1, .5} {
+		p("| precision of a flag where %.0f %% of sites are faulty | %.1f %% (at worst %.1f %%) |\n", 100*prev, 100*atPrevalence(sens, spec, prev), 100*atPrevalence(sens, low, prev))
+	}
+	p("\n")
+	if len(s.FalseFlags) > 0 {
+		p("False flags:\n\n| site | rules | evidence |\n|---|---|---|\n")
+		for _, m := range s.FalseFlags {
+			p("| %s | %s | `%s` |\n", m.Site, m.What, m.Evidence)
+		}
+		p("\n")
+	}
+	p("## Rules\n\n| rule | precision | recall | unsure where it should fail |\n|---|---|---|---|\n")
+	for _, id := range slices.Sorted(maps.Keys(s.Rules)) {
+		r := s.Rules[id]
+		if !r.Known {
+			p("| %s | no such rule yet | | |\n", id)
+			continue
+		}
+		p("| %s | %v | %v | %d |\n", id, r.Precision, r.Recall, r.Unsure)
+	}
+	if len(s.Mutations) > 0 {
+		p("\n## Faults\n\nA fault is caught when its rules fail, and no other.\n\n| fault | caught | not caught with |\n|---|---|---|\n")
+		for _, m := range slices.Sorted(maps.Keys(s.Mutations)) {
+			var sh Share
+			var not []string
+			for _, b := range slices.Sorted(maps.Keys(s.Mutations[m])) {
+				sh.count(s.Mutations[m][b])
+				if !s.Mutations[m][b] {
+					not = append(not, b)
+				}
+			}
+			p("| %s | %d of %d | %s |\n", m, sh.K, sh.N, strings.Join(not, ", "))
+		}
+	}
+	p("\n## Banners\n\n| | |\n|---|---|\n| found where there is one | %v |\n| none found where there is none | %v |\n| consent manager named | %v |\n| kind | %v |\n| language | %v |\n", s.Banner.Sensitivity, s.Banner.Specificity, s.CMP, s.Kind, s.Language)
+	p("\n## Controls of the first layer\n\n| action | precision | recall |\n|---|---|---|\n")
+	for _, a := range slices.Sorted(maps.Keys(s.Controls)) {
+		p("| %s | %v | %v |\n", a, s.Controls[a].Precision, s.Controls[a].Recall)
+	}
+	p("\n## Purposes\n\nItems that were there are in the verdict: %v. Rows are true classes, columns what was said.\n\n", s.Seen)
+	cols := map[string]bool{}
+	for _, m := range s.Classes {
+		for c := range m {
+			cols[c] = true
+		}
+	}
+	names := slices.Sorted(maps.Keys(cols))
+	p("| | %s |\n|---|%s\n", strings.Join(names, " | "), strings.Repeat("---:|", len(names)))
+	for _, c := range slices.Sorted(maps.Keys(s.Classes)) {
+		p("| %s |", c)
+		for _, n := range names {
+			p(" %d |", s.Classes[c][n])
+		}
+		p("\n")
+	}
+}
