@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -65,6 +66,7 @@ func (l *Lab) answer(p *Part, a Answer) (http.Handler, error) {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
+		r = r.WithContext(context.WithValue(r.Context(), fresh{}, map[string]string{}))
 		for k, v := range a.Headers {
 			h.Set(k, expand(v, r))
 		}
@@ -119,8 +121,12 @@ func (l *Lab) answer(p *Part, a Answer) (http.Handler, error) {
 	}), nil
 }
 
+// fresh is the key of the numbers that one request was given.
+type fresh struct{}
+
 // expand fills ${hex:N}, ${HEX:N} (N random bytes), ${digits:N}, ${uuid},
-// ${now} (seconds), ${host}, ${query:name} and ${cookie:name} into a text.
+// ${now} (seconds), ${host}, ${query:name}, ${cookie:name} and ${new:name} (the
+// cookie, or else a number that is the same in all texts of this answer).
 func expand(s string, r *http.Request) string {
 	if !strings.Contains(s, "${") {
 		return s
@@ -145,6 +151,17 @@ func expand(s string, r *http.Request) string {
 		case "uuid":
 			h := randomHex(16)
 			return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-a" + h[17:20] + "-" + h[20:]
+		case "new":
+			if c, err := r.Cookie(arg); err == nil {
+				return c.Value
+			}
+			if m, ok := r.Context().Value(fresh{}).(map[string]string); ok {
+				if m[arg] == "" {
+					h := randomHex(16)
+					m[arg] = h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-a" + h[17:20] + "-" + h[20:]
+				}
+				return m[arg]
+			}
 		case "now":
 			return fmt.Sprint(time.Now().Unix())
 		case "host":

@@ -105,8 +105,8 @@ func (c *catalog) recipe(seed uint64, i int, banner string) *Spec {
 	}
 	b := c.parts[KindBanner][banner]
 	s.Banner = banner
-	// A site that asks properly does not also carry a notice of another kind.
-	s.Traits = slices.DeleteFunc(s.Traits, func(t string) bool { return c.parts[KindTrait][t].Banner })
+	// A site that asks properly does not also carry a notice of another kind, nor hide the question.
+	s.Traits = slices.DeleteFunc(s.Traits, func(t string) bool { return c.parts[KindTrait][t].Banner || c.parts[KindTrait][t].Blocks })
 	if len(b.Langs) > 0 && !slices.Contains(b.Langs, s.Lang) {
 		s.Lang = pick(r, b.Langs)
 		if c.texts[s.Lang] == nil {
@@ -120,6 +120,9 @@ func (c *catalog) recipe(seed uint64, i int, banner string) *Spec {
 	}
 	if s.Place == PlaceLate {
 		s.DelayMS = 1000 + r.IntN(15)*500
+	}
+	if !b.places(s.Place) {
+		s.Place = PlaceTop
 	}
 	if s.Layout == "inline" && (s.Place == PlaceFrame || s.Place == PlaceForeign || s.Place == PlaceDialog) {
 		s.Place = PlaceTop

@@ -55,10 +55,12 @@ type Part struct {
 	Layouts map[string]string `yaml:"layouts"` // layout → kind of banner as a verdict names it
 	Places  []Place           `yaml:"places"`  // where it can stand besides those that every one can
 	Knobs   []string          `yaml:"knobs"`   // what can be done to it, see Spec.Knobs
+	Fixed   bool              `yaml:"fixed"`   // it can stand only at the top: it runs when the page has loaded
 	Langs   []string          `yaml:"langs"`   // languages it speaks; empty: every one of texts/
 	// Of traits.
 	Banner bool `yaml:"banner"` // it is itself a notice about cookies
 	Front  bool `yaml:"front"`  // it stands in front of the page
+	Blocks bool `yaml:"blocks"` // and nothing else can be pressed before it is gone
 
 	files map[string]string
 }
@@ -69,7 +71,7 @@ type Item struct {
 	Name  string `yaml:"name" json:"name,omitempty"` // * stands for anything
 	Host  string `yaml:"host" json:"host,omitempty"` // "": the site's own
 	Class string `yaml:"class" json:"class"`
-	Only  string `yaml:"only" json:"-"` // accepted: there only after consent to something was given
+	Only  string `yaml:"only" json:"only,omitempty"` // "": as its part runs; chosen: from the choice on; maybe: allowed in every scenario and needed in none
 	// When lists the scenarios in which it must be seen, of idle, reject and
 	// accept; in no other may it be.
 	When []string `yaml:"-" json:"when"`

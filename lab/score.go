@@ -240,9 +240,6 @@ func (s *Score) banner(t *Truth, v *pc.Verdict) {
 // items compares purposes. An item counts once a scenario in which it must be.
 func (s *Score) items(x *Site, v *pc.Verdict) {
 	for _, it := range x.Truth.Items {
-		if strings.HasPrefix(it.Class, "exempt-") && it.Only == "" && len(it.When) == 0 {
-			continue
-		}
 		list := v.Storage
 		if it.Kind == "" {
 			list = v.Requests

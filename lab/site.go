@@ -224,6 +224,9 @@ func (l *Lab) site(w http.ResponseWriter, r *http.Request, s *Site) {
 		return
 	}
 	switch {
+	case path.Ext(r.URL.Path) != "" && r.URL.Path != "/robots.txt" && !strings.HasPrefix(r.URL.Path, "/pictures/"):
+		http.NotFound(w, r)
+		return
 	case r.URL.Path == "/robots.txt":
 		if s.Robots == "" {
 			http.NotFound(w, r)

@@ -25,7 +25,7 @@ window.site = (() => {
   const start = (name, ...args) => {
     if (started.has(name)) return;
     started.add(name);
-    trackers[name](...args);
+    try { trackers[name](...args); } catch (e) { console.error(name, e); }
   };
 
   // Google's Consent Mode: what the tags are told.

@@ -154,6 +154,9 @@ func (c *catalog) check(s *Spec) error {
 
 // places tells whether a consent manager can stand at a place.
 func (p *Part) places(at Place) bool {
+	if p.Fixed {
+		return at == PlaceTop
+	}
 	switch at {
 	case PlaceTop, PlaceLate, PlaceScroll, PlaceMouse, PlaceFrame, PlaceForeign:
 		return true
@@ -326,11 +329,11 @@ func (s *Site) use(p *Part, when ...string) {
 	s.parts = append(s.parts, p)
 	for _, it := range slices.Concat(p.Stores, p.Sends) {
 		w := when
-		if it.Only == "accepted" {
-			w = []string{"accept"}
-		}
-		if it.Only == "chosen" {
+		switch it.Only {
+		case "chosen":
 			w = []string{"reject", "accept"}
+		case "maybe":
+			w = []string{}
 		}
 		if it.Host == "" {
 			it.Host = s.Host
