@@ -50,6 +50,7 @@ type Config struct {
 type Plan struct {
 	Seed    uint64
 	Written bool // the sites that are written by hand
+	Hostile bool // sites that attack the browser, the network or who reads of them
 	Lawful  int  // how many generated lawful sites
 	Mutants bool // every mutation of every consent manager that it applies to
 }
@@ -65,9 +66,10 @@ type Lab struct {
 	log     *slog.Logger
 	ctx     context.Context
 	stop    context.CancelFunc
-	own     *http.ServeMux    // what parts serve on the site's own host
-	others  *http.ServeMux    // what other parties serve
-	hosts   map[string]bool   // other parties
+	own     *http.ServeMux  // what parts serve on the site's own host
+	others  *http.ServeMux  // what other parties serve
+	hosts   map[string]bool // other parties
+	dns     *resolver
 	aliases map[string]string // names of sites that are aliases of other parties (CNAME)
 }
 
@@ -83,11 +85,18 @@ func Sites(p Plan) ([]*Site, error) {
 func (c *catalog) sites(p Plan) ([]*Site, error) {
 	var out []*Site
 	if p.Written {
-		s, err := written(c)
+		s, err := written(c, siteFiles, "sites", "written")
 		if err != nil {
 			return nil, err
 		}
 		out = s
+	}
+	if p.Hostile {
+		s, err := written(c, hostileFiles, "hostile", "hostile")
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, s...)
 	}
 	specs := c.lawful(p.Seed, p.Lawful)
 	if p.Mutants {
@@ -160,6 +169,10 @@ func Start(cfg Config) (*Lab, error) {
 			}
 		}
 	}
+	if err := l.resolve(); err != nil {
+		ln.Close()
+		return nil, err
+	}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	l.srv = &http.Server{
 		Handler: http.HandlerFunc(l.proxy), ReadHeaderTimeout: 30 * time.Second,
@@ -172,11 +185,14 @@ func Start(cfg Config) (*Lab, error) {
 // Close ends the test web and every connection to it.
 func (l *Lab) Close() error {
 	l.stop()
-	return l.srv.Close()
+	return errors.Join(l.dns.conn.Close(), l.srv.Close())
 }
 
 // URL is the address of the proxy. Opened in a browser it lists the sites.
 func (l *Lab) URL() *url.URL { return &url.URL{Scheme: "http", Host: l.ln.Addr().String()} }
+
+// DNS is where the names of the test web resolve, over UDP.
+func (l *Lab) DNS() net.Addr { return l.dns.conn.LocalAddr() }
 
 // CA is the certificate that a visitor has to trust, as PEM.
 func (l *Lab) CA() []byte { return l.ca.pem }

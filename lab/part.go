@@ -55,7 +55,7 @@ type Part struct {
 	Layouts map[string]string `yaml:"layouts"` // layout → kind of banner as a verdict names it
 	Places  []Place           `yaml:"places"`  // where it can stand besides those that every one can
 	Knobs   []string          `yaml:"knobs"`   // what can be done to it, see Spec.Knobs
-	Fixed   bool              `yaml:"fixed"`   // it can stand only at the top: it runs when the page has loaded
+	Never   []Place           `yaml:"never"`   // places where it does not work
 	Langs   []string          `yaml:"langs"`   // languages it speaks; empty: every one of texts/
 	// Of traits.
 	Banner bool `yaml:"banner"` // it is itself a notice about cookies

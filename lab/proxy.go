@@ -23,6 +23,8 @@ func (l *Lab) proxy(w http.ResponseWriter, r *http.Request) {
 		l.tunnel(w, r)
 	case r.URL.Host == "":
 		l.self(w, r)
+	case l.inside(hostOf(r.URL.Host)) != "":
+		noWay(w, hostOf(r.URL.Host))
 	case !l.known(hostOf(r.URL.Host)):
 		noName(w, hostOf(r.URL.Host))
 	default:
@@ -45,6 +47,12 @@ func noName(w http.ResponseWriter, host string) {
 	http.Error(w, fmt.Sprintf("the test web knows no host %q", host), http.StatusBadGateway)
 }
 
+// noWay is what it says of a name that leads inside.
+func noWay(w http.ResponseWriter, host string) {
+	w.Header().Set("Pecrawler-Egress", "denied")
+	http.Error(w, fmt.Sprintf("%s has a private address", host), http.StatusForbidden)
+}
+
 func (l *Lab) known(host string) bool {
 	s := l.sites[host]
 	return s != nil && s.Fault != FaultDNS || l.hosts[host] || l.aliases[host] != "" || host == frameHost
@@ -54,7 +62,11 @@ func (l *Lab) known(host string) bool {
 // byte is no TLS handshake.
 func (l *Lab) tunnel(w http.ResponseWriter, r *http.Request) {
 	host := hostOf(r.Host)
-	if !l.known(host) {
+	switch {
+	case l.inside(host) != "":
+		noWay(w, host)
+		return
+	case !l.known(host):
 		noName(w, host)
 		return
 	}
@@ -185,7 +197,7 @@ func (l *Lab) self(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		if err := indexTmpl.Execute(w, map[string]any{"All": l.order, "Sites": sites, "Sets": sets, "Set": set, "Q": r.FormValue("q"), "Max": 300, "Proxy": l.URL().String(), "DNS": l.dnsAddr()}); err != nil {
+		if err := indexTmpl.Execute(w, map[string]any{"All": l.order, "Sites": sites, "Sets": sets, "Set": set, "Q": r.FormValue("q"), "Max": 300, "Proxy": l.URL().String(), "DNS": l.DNS().String()}); err != nil {
 			l.log.Error("index of the test web", "err", err)
 		}
 	case "/sites.csv":
@@ -213,5 +225,3 @@ func CSV(sites []*Site) string {
 	}
 	return b.String()
 }
-
-func (l *Lab) dnsAddr() string { return "" }

@@ -142,6 +142,9 @@ func (s *Score) site(x *Site, v *pc.Verdict) {
 		s.Flagged.Sensitivity.count(flagged)
 	} else {
 		s.Flagged.Specificity.count(!flagged)
+		if t.Overall != "any" && t.Overall != "not-flagged" && !flagged && string(v.Overall) != t.Overall {
+			s.wrong(v, "overall %s, not %s", v.Overall, t.Overall)
+		}
 		if flagged {
 			var rules []string
 			for _, f := range v.Findings {

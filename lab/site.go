@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"path"
 	"slices"
 	"strings"
@@ -38,6 +39,7 @@ type Truth struct {
 	Language string         `yaml:"language" json:"language,omitempty"`
 	Controls []ControlTruth `yaml:"controls" json:"controls,omitempty"` // of the first layer
 	Items    []Item         `yaml:"-" json:"items,omitempty"`
+	Pings    []string       `yaml:"pings" json:"pings,omitempty"` // hosts that may be told at any time that consent is denied
 }
 
 // Fault is a way in which a site fails below HTTP.
@@ -79,31 +81,39 @@ type Site struct {
 	Raw     bool              `yaml:"raw" json:"-"` // the body is the whole answer
 	Robots  string            `yaml:"robots" json:"-"`
 
+	// Of hostile sites.
+	Stream    string       `yaml:"stream" json:"-"`    // one of the streams is the answer
+	Location  string       `yaml:"location" json:"-"`  // every page redirects there
+	Addresses []netip.Addr `yaml:"addresses" json:"-"` // what the name resolves to, question by question
+
 	head, top, body, frame string
 	parts                  []*Part
 	texts                  *Texts
 	words                  words
 }
 
-// written reads the sites that are written by hand, by host name. The error
+// written reads the sites of a folder that are written by hand, by host name. The error
 // names the file.
-func written(c *catalog) ([]*Site, error) {
-	files, err := siteFiles.ReadDir("sites")
+func written(c *catalog, from embed.FS, dir, set string) ([]*Site, error) {
+	files, err := from.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	var out []*Site
 	for _, f := range files {
-		raw, err := siteFiles.ReadFile(path.Join("sites", f.Name()))
+		raw, err := from.ReadFile(path.Join(dir, f.Name()))
 		if err != nil {
 			return nil, err
 		}
 		s, err := parseSite(c, raw)
 		if err != nil {
-			return nil, fmt.Errorf("lab/sites/%s: %w", f.Name(), err)
+			return nil, fmt.Errorf("lab/%s/%s: %w", dir, f.Name(), err)
 		}
 		if want := s.Host + ".html"; f.Name() != want {
-			return nil, fmt.Errorf("lab/sites/%s: the host is %s, so the file is called %s", f.Name(), s.Host, want)
+			return nil, fmt.Errorf("lab/%s/%s: the host is %s, so the file is called %s", dir, f.Name(), s.Host, want)
+		}
+		if s.Set = set; s.Stream != "" && streams[s.Stream] == nil {
+			return nil, fmt.Errorf("lab/%s/%s: no stream is called %q", dir, f.Name(), s.Stream)
 		}
 		out = append(out, s)
 	}
@@ -122,7 +132,7 @@ func parseSite(c *catalog, raw []byte) (*Site, error) {
 	if !ok {
 		return nil, fmt.Errorf("the front matter does not end")
 	}
-	s := &Site{Lang: "en-GB", Colour: "#1d3557", Theme: "brochure", Set: "hand"}
+	s := &Site{Lang: "en-GB", Colour: "#1d3557", Theme: "brochure"}
 	dec := yaml.NewDecoder(bytes.NewReader(front))
 	dec.KnownFields(true)
 	if err := dec.Decode(s); err != nil {
@@ -252,6 +262,14 @@ func (l *Lab) site(w http.ResponseWriter, r *http.Request, s *Site) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	for k, v := range s.Headers {
 		w.Header().Set(k, v)
+	}
+	switch {
+	case s.Stream != "":
+		streams[s.Stream](w, r)
+		return
+	case s.Location != "":
+		http.Redirect(w, r, s.Location, http.StatusFound)
+		return
 	}
 	if s.Status != 0 {
 		w.WriteHeader(s.Status)

@@ -132,10 +132,10 @@ window.site = (() => {
       if (plan.place === "frame" || plan.place === "foreign") { if (!framed) return frame(); }
       run(root());
     };
-    const once = (type) => { const f = () => { removeEventListener(type, f); go(); }; addEventListener(type, f, { passive: true }); };
+    const once = (...types) => { const f = () => { types.forEach((t) => removeEventListener(t, f)); go(); }; types.forEach((t) => addEventListener(t, f, { passive: true })); };
     switch (plan.place) {
       case "late": setTimeout(go, plan.delay || 3000); break;
-      case "scroll": seen() ? go() : once("scroll"); break;
+      case "scroll": seen() ? go() : once("scroll", "wheel", "touchmove"); break;
       case "mouse": seen() ? go() : once("mousemove"); break;
       default: document.readyState === "loading" ? addEventListener("DOMContentLoaded", go) : go();
     }

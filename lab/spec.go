@@ -154,8 +154,8 @@ func (c *catalog) check(s *Spec) error {
 
 // places tells whether a consent manager can stand at a place.
 func (p *Part) places(at Place) bool {
-	if p.Fixed {
-		return at == PlaceTop
+	if slices.Contains(p.Never, at) {
+		return false
 	}
 	switch at {
 	case PlaceTop, PlaceLate, PlaceScroll, PlaceMouse, PlaceFrame, PlaceForeign:
@@ -220,6 +220,11 @@ func (c *catalog) build(s *Spec) (*Site, error) {
 			when = append(when, "accept")
 		}
 		site.use(p, when...)
+		if s.Advanced && strings.HasPrefix(n, "google-") {
+			for _, it := range p.Sends {
+				site.Truth.Pings = append(site.Truth.Pings, it.Host)
+			}
+		}
 	}
 	plan["items"] = items
 

@@ -57,6 +57,9 @@ func labScore(e env, args []string) error {
 	if !o.set["mutants"] {
 		o.plan.Mutants = true
 	}
+	if !o.set["hostile"] {
+		o.plan.Hostile = true
+	}
 	f, err := os.Open(rest[0])
 	if err != nil {
 		return err

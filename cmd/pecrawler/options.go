@@ -112,6 +112,7 @@ func parse(e env, cmd string, groups int, args []string) (*options, []string, er
 	}
 	if groups&forLab != 0 {
 		fs.BoolVar(&o.plan.Written, "written", true, "the test web has the sites that are written by hand")
+		fs.BoolVar(&o.plan.Hostile, "hostile", false, "the test web has sites that attack the browser, the network or the reader")
 		fs.IntVar(&o.plan.Lawful, "lawful", 0, "`number` of generated lawful sites in the test web")
 		fs.BoolVar(&o.plan.Mutants, "mutants", false, "the test web has a site for every fault of every consent manager")
 		fs.Uint64Var(&o.plan.Seed, "seed", 1, "`number` that the generated sites are made from")
