@@ -2,12 +2,13 @@
 # make test                    every test
 # make check                   what a change must pass before it is merged
 # make review                  the review page of what was swept
-# make bench, make repeat      the figures in docs/
+# make bench, repeat, score    the figures in docs/
+# make lab-check               is the truth of the test web true? asked of another driver
 OUT   ?= pecrawler-data
 FLAGS ?=
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: sweep review test check build setup bench repeat
+.PHONY: sweep review test check build setup bench repeat score lab-check
 sweep: build
 	@if [ -n "$(SITES)" ]; then exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) "$(SITES)"; else exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) --lab; fi
 
@@ -35,3 +36,10 @@ bench: build
 
 repeat: build
 	go run ./cmd/bench repeat > docs/repeat.md.new && mv docs/repeat.md.new docs/repeat.md && cat docs/repeat.md
+
+score: build
+	go run ./cmd/bench score > docs/results.md.new && mv docs/results.md.new docs/results.md && cat docs/results.md
+
+CHECK_FLAGS ?= --jobs 6
+lab-check: build
+	@./lab/check/run.sh $(CHECK_FLAGS)

@@ -2,7 +2,10 @@ module pecrawler
 
 go 1.26.8
 
-ignore ./lab/npm/node_modules
+ignore (
+	./lab/check/node_modules
+	./lab/npm/node_modules
+)
 
 require (
 	cel.dev/cel-go v0.33.2

@@ -149,16 +149,14 @@ func expand(s string, r *http.Request) string {
 			}
 			return "1" + string(b[1:])
 		case "uuid":
-			h := randomHex(16)
-			return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-a" + h[17:20] + "-" + h[20:]
+			return uuid()
 		case "new":
 			if c, err := r.Cookie(arg); err == nil {
 				return c.Value
 			}
 			if m, ok := r.Context().Value(fresh{}).(map[string]string); ok {
 				if m[arg] == "" {
-					h := randomHex(16)
-					m[arg] = h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-a" + h[17:20] + "-" + h[20:]
+					m[arg] = uuid()
 				}
 				return m[arg]
 			}
@@ -175,6 +173,11 @@ func expand(s string, r *http.Request) string {
 		}
 		return ""
 	})
+}
+
+func uuid() string {
+	h := randomHex(16)
+	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-a" + h[17:20] + "-" + h[20:]
 }
 
 func randomHex(n int) string {

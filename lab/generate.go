@@ -99,9 +99,7 @@ func (c *catalog) recipe(seed uint64, i int, banner string) *Spec {
 		if i%8 == 7 { // nothing needs consent, so nobody is asked
 			return s
 		}
-		banner = banners[i%len(banners)]
-		// Every eighth takes the place of one above; give all consent managers their turn.
-		banner = banners[(i-i/8)%len(banners)]
+		banner = banners[(i-i/8)%len(banners)] // all have their turn
 	}
 	b := c.parts[KindBanner][banner]
 	s.Banner = banner

@@ -1,11 +1,16 @@
 package lab_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"path"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -115,5 +120,91 @@ func TestVendorsKeepTheirCookies(t *testing.T) {
 	resp, _, err := get(t, c, "https://googleads.g.doubleclick.net/pagead/viewthroughconversion/1/")
 	if err != nil || len(resp.Cookies()) != 1 || resp.Cookies()[0].Name != "IDE" {
 		t.Errorf("doubleclick: %v %v", resp, err)
+	}
+}
+
+func TestNamesResolve(t *testing.T) {
+	l, err := lab.Start(lab.Config{Plan: lab.Plan{Hostile: true, Lawful: 300, Seed: 1}})
+	if errors.Is(err, lab.ErrNoModules) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	r := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "udp", l.DNS().String())
+	}}
+	look := func(host string) string {
+		a, err := r.LookupNetIP(t.Context(), "ip4", host)
+		if err != nil {
+			return err.Error()
+		}
+		return a[0].String()
+	}
+	if got := look("connect.facebook.net"); !strings.HasPrefix(got, "198.1") {
+		t.Errorf("another party resolves to %s", got)
+	}
+	if got := look("two-faces.example"); got != "93.184.215.14" {
+		t.Errorf("first question: %s", got)
+	}
+	if got := look("two-faces.example"); got != "127.0.0.1" {
+		t.Errorf("second question: %s", got)
+	}
+	if got := look("nobody.example"); !strings.Contains(got, "no such host") {
+		t.Errorf("an unknown name: %s", got)
+	}
+	cloaked := ""
+	for _, s := range l.Sites() {
+		if s.Spec != nil && slices.Contains(s.Spec.Advertising, "cname-cloak") {
+			cloaked = strings.TrimPrefix(s.Host, "www.")
+			break
+		}
+	}
+	name, err := r.LookupCNAME(t.Context(), "metrics."+cloaked)
+	if err != nil || name != "site-42.eulerian.net." {
+		t.Errorf("metrics.%s is an alias of %q (%v)", cloaked, name, err)
+	}
+}
+
+func TestEveryRecipeAnswers(t *testing.T) {
+	l, err := lab.Start(lab.Config{Plan: lab.Plan{Lawful: 100, Mutants: true, Hostile: true, Seed: 7}})
+	if errors.Is(err, lab.ErrNoModules) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(l.CA())
+	tr := &http.Transport{Proxy: http.ProxyURL(l.URL()), TLSClientConfig: &tls.Config{RootCAs: pool}}
+	defer tr.CloseIdleConnections()
+	c := &http.Client{Transport: tr, Timeout: 10 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	seen := map[string]bool{}
+	for _, s := range l.Sites() {
+		if s.Set == "hostile" {
+			continue // they answer as they like; a sweep shows what becomes of them
+		}
+		resp, body, err := get(t, c, "https://"+s.Host+"/")
+		if err != nil || resp.StatusCode != 200 || !strings.Contains(body, "</html>") {
+			t.Errorf("%s: %v %v", s.Host, resp, err)
+			continue
+		}
+		if strings.Contains(body, "[[") || strings.Contains(body, "<no value>") {
+			t.Errorf("%s: a part is not filled in", s.Host)
+		}
+		for _, m := range regexp.MustCompile(`/npm/[\w@./-]+`).FindAllString(body, -1) {
+			if m = strings.TrimSuffix(m, "/"); seen[m] || !strings.Contains(path.Base(m), ".") || strings.HasSuffix(m, "js/") {
+				continue
+			}
+			seen[m] = true
+			if resp, _, err := get(t, c, "https://"+s.Host+m); err != nil || resp.StatusCode != 200 {
+				t.Errorf("%s asks for %s: %v %v", s.Host, m, resp, err)
+			}
+		}
+	}
+	if len(seen) < 12 {
+		t.Errorf("only %d files of npm are asked for", len(seen))
 	}
 }

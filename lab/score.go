@@ -31,7 +31,13 @@ func (s Share) Interval() (low, high float64) {
 	const z = 1.959964
 	n, p := float64(s.N), float64(s.K)/float64(s.N)
 	mid, half := p+z*z/(2*n), z*math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
-	return max(0, (mid-half)/(1+z*z/n)), min(1, (mid+half)/(1+z*z/n))
+	if low = (mid - half) / (1 + z*z/n); s.K == 0 {
+		low = 0
+	}
+	if high = (mid + half) / (1 + z*z/n); s.K == s.N {
+		high = 1
+	}
+	return low, high
 }
 
 func (s Share) String() string {
@@ -105,7 +111,7 @@ func NewScore(sites []*Site, verdicts []pc.Verdict) (*Score, error) {
 		v := &verdicts[i]
 		x := by[v.Site]
 		if x == nil {
-			return nil, fmt.Errorf("the verdict of %s is of no site of the test web with this seed and these sites", v.Site)
+			return nil, fmt.Errorf("the verdict of %s is of no site of the test web; was it made with another --seed?", v.Site)
 		}
 		s.Sites++
 		s.Versions = v.Versions
@@ -264,6 +270,21 @@ func (s *Score) items(x *Site, v *pc.Verdict) {
 			}
 			s.Classes[it.Class][string(list[i].Class)]++
 		}
+	}
+}
+
+// Details lists what is wrong, site by site, at most so many lines.
+func (s *Score) Details(w io.Writer, most int) {
+	if len(s.Wrong) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n## What is wrong, site by site\n\n")
+	for i, m := range s.Wrong {
+		if i == most {
+			fmt.Fprintf(w, "- and %d more\n", len(s.Wrong)-most)
+			break
+		}
+		fmt.Fprintf(w, "- %s: %s `%.19s`\n", m.Site, m.What, m.Evidence)
 	}
 }
 

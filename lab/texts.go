@@ -46,6 +46,8 @@ type BannerTexts struct {
 	Policy             string   `yaml:"policy"`
 	Privacy            string   `yaml:"privacy"`
 	Reopen             []string `yaml:"reopen"`
+	Shame              string   `yaml:"shame"`
+	Pay                string   `yaml:"pay"`
 	Implied            string   `yaml:"implied"`
 	Notice             string   `yaml:"notice"`
 	StatNotice         string   `yaml:"stat_notice"`

@@ -3,6 +3,7 @@
 //
 //	go run ./cmd/bench cost      CPU of a visit, beside a bare browser on the same pages
 //	go run ./cmd/bench repeat    the test web swept many times: are the verdicts right, and the same each time?
+//	go run ./cmd/bench score     generated sites, lawful and not, swept and compared with the truth
 //
 // Both use the program in bin/ (make build) and print Markdown.
 package main
@@ -42,6 +43,8 @@ func main() {
 	defer stop()
 	bin := flag.String("bin", "bin/pecrawler", "the program")
 	n := flag.Int("n", 0, "cost: visits of each site (3); repeat: sweeps (10)")
+	lawful := flag.Int("lawful", 1000, "score: lawful sites")
+	data := flag.String("data", "", "score: `folder` for the sweeps; those that are done there are not made again")
 	flag.Parse()
 	set := func(d int) int {
 		if *n > 0 {
@@ -55,8 +58,10 @@ func main() {
 		err = cost(ctx, os.Stdout, *bin, set(3))
 	case "repeat":
 		err = repeat(ctx, os.Stdout, *bin, set(10))
+	case "score":
+		err = score(ctx, os.Stdout, *bin, *data, *lawful, set(2))
 	default:
-		err = errors.New("want cost or repeat")
+		err = errors.New("want cost, repeat or score")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -343,6 +348,100 @@ func repeat(ctx context.Context, w io.Writer, bin string, n int) error {
 	}
 	fmt.Fprintf(w, "%s\n", machine())
 	return nil
+}
+
+// score sweeps the generated test web and compares what came out with what is
+// true. The lawful sites are swept n times, because a second visit must agree.
+func score(ctx context.Context, w io.Writer, bin, dir string, lawful, n int) error {
+	if dir == "" {
+		tmp, err := os.MkdirTemp("", "bench-score-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(tmp)
+		dir = tmp
+	}
+	sweep := func(name string, args ...string) ([]pc.Verdict, error) {
+		out := filepath.Join(dir, name)
+		file := filepath.Join(out, "verdicts.jsonl")
+		if _, err := os.Stat(file); err == nil {
+			return readVerdicts(file)
+		}
+		cmd := exec.CommandContext(ctx, bin, append([]string{"sweep", "--lab", "--written=false", "--listen", "127.0.0.1:0", "--out", out}, args...)...)
+		cmd.Stderr = os.Stderr
+		if err := cmd.Run(); err != nil {
+			return nil, fmt.Errorf("sweep of the %s: %w", name, err)
+		}
+		return readVerdicts(file)
+	}
+	fmt.Fprintf(w, "# The generated test web, swept and compared with the truth\n\nMade by `make score`. %s\n\n", machine())
+	var all []pc.Verdict
+	flagged := map[string]bool{}
+	visits := 0
+	for i := range n {
+		v, err := sweep(fmt.Sprintf("lawful-%d", i+1), "--slots", "18", "--lawful", strconv.Itoa(lawful))
+		if err != nil {
+			return err
+		}
+		review := 0
+		from, to := v[0].Times.First, v[0].Times.Last
+		for _, x := range v {
+			if x.Times.First.Before(from) {
+				from = x.Times.First
+			}
+			if x.Times.Last.After(to) {
+				to = x.Times.Last
+			}
+			visits += x.Visits
+			if x.Overall == pc.Flagged {
+				flagged[x.Site] = true
+			}
+			if x.Overall == pc.Review {
+				review++
+			}
+		}
+		fmt.Fprintf(w, "Sweep %d of the %d lawful sites: %d false flags so far, %d for review, from %s to %s.\n", i+1, len(v), len(flagged), review, from.Format("2 January 15:04"), to.Format("15:04 MST"))
+		if i == 0 {
+			all = v
+		}
+	}
+	fmt.Fprintf(w, "\nLawful sites: %d visits, **%d false flags**.\n\n", visits, len(flagged))
+	v, err := sweep("mutants", "--mutants", "--slots", "18")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "Sites with one fault each: %d.\n", len(v))
+	all = append(all, v...)
+	if v, err = sweep("hostile", "--hostile", "--slots", "4"); err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "Hostile and failing sites: %d.\n\n", len(v))
+	all = append(all, v...)
+	sites, err := lab.Sites(lab.Plan{Lawful: lawful, Mutants: true, Hostile: true, Seed: 1})
+	if err != nil {
+		return err
+	}
+	s, err := lab.NewScore(sites, all)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, "Tool %s, %s, classifier %s, lists %s, rules %.12s.\n\n", s.Versions.Tool, s.Versions.Chrome, s.Versions.Classifier, s.Versions.Lists, s.Versions.Rules)
+	s.Markdown(w)
+	s.Details(w, 120)
+	return nil
+}
+
+func readVerdicts(file string) ([]pc.Verdict, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	v, err := lab.ReadVerdicts(f)
+	if err == nil && len(v) == 0 {
+		err = fmt.Errorf("%s is empty", file)
+	}
+	return v, err
 }
 
 // essence is what must be the same each time: the last word, the outcome, what

@@ -78,11 +78,6 @@ func labScore(e env, args []string) error {
 		return err
 	}
 	score.Markdown(e.stdout)
-	if len(score.Wrong) > 0 {
-		fmt.Fprintf(e.stdout, "\n## What is wrong, site by site\n\n")
-		for _, m := range score.Wrong {
-			fmt.Fprintf(e.stdout, "- %s: %s `%.19s`\n", m.Site, m.What, m.Evidence)
-		}
-	}
+	score.Details(e.stdout, 1000)
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	pc "pecrawler"
 	"pecrawler/lab"
+	"pecrawler/rules"
 )
 
 // TestMain lets the tests run this program as a process of its own, to kill it.
@@ -72,6 +73,11 @@ func TestErrorsHelp(t *testing.T) {
 		{"no Chromium", true, []string{"sweep", "--out", out, "--chrome", "/no/such/chromium", list}, 1, []string{"/no/such/chromium"}},
 		{"Chromium dies", true, []string{"sweep", "--out", out, "--chrome", "/bin/false", list}, 1, []string{"/bin/false"}},
 		{"no such rule", false, []string{"rules", "show", "none"}, 1, []string{`no rule "none"`}},
+		{"too many lawful sites", false, []string{"lab", "--lawful", "9999999"}, 2, []string{"--lawful 9999999", "0 to 5000"}},
+		{"nothing to score", false, []string{"lab", "score"}, 2, []string{"verdicts.jsonl"}},
+		{"no verdicts to score", false, []string{"lab", "score", filepath.Join(dir, "none.jsonl")}, 1, []string{"none.jsonl"}},
+		{"not verdicts", false, []string{"lab", "score", list}, 1, []string{"good.txt", "line 1"}},
+		{"verdicts of other sites", false, []string{"lab", "score", write("other.jsonl", `{"site":"www.gov.uk"}`+"\n")}, 1, []string{"www.gov.uk", "--seed"}},
 		{"damaged bundle", false, []string{"bundle", "verify", list}, 1, []string{"good.txt"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -103,6 +109,29 @@ func TestRulesAreListed(t *testing.T) {
 	}
 	if code, out, _ = pecrawler(t.Context(), t, "", "rules", "show", "post-reject-ad"); code != 0 || !strings.Contains(out, "offending:") {
 		t.Errorf("rules show: %d\n%s", code, out)
+	}
+}
+
+// A rule that nothing in the test web breaks would never be seen to work.
+func TestEveryRuleHasAMutation(t *testing.T) {
+	set, err := rules.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mutations, err := lab.Mutations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := map[string]bool{}
+	for _, m := range mutations {
+		for _, r := range m.Fails {
+			broken[r] = true
+		}
+	}
+	for _, r := range set.Rules() {
+		if !broken[r.ID] {
+			t.Errorf("no mutation breaks the rule %s: add one to lab/mutations", r.ID)
+		}
 	}
 }
 

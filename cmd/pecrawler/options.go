@@ -215,6 +215,9 @@ func (o *options) validate(groups int) error {
 	if groups&forSweep != 0 && (o.agree < 1 || o.agree > 10) {
 		bad("--agree %d: want 1 to 10", o.agree)
 	}
+	if groups&forLab != 0 && (o.plan.Lawful < 0 || o.plan.Lawful > lab.MostLawful) {
+		bad("--lawful %d: want 0 to %d", o.plan.Lawful, lab.MostLawful)
+	}
 	if groups&forVisits != 0 {
 		if o.slots < 1 || o.slots > 256 {
 			bad("--slots %d: want 1 to 256", o.slots)

@@ -1,0 +1,65 @@
+package lab
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	pc "pecrawler"
+)
+
+func TestScoreCountsWhatIsWrong(t *testing.T) {
+	sites := []*Site{
+		{Host: "good.example", Truth: Truth{Outcome: "assessed", Overall: "clear", Banner: true, Kind: "bar", Language: "en", Controls: []ControlTruth{{"Accept all", "accept"}, {"Reject all", "reject"}},
+			Items: []Item{{Kind: "cookie", Name: "_ga_*", Host: "good.example", Class: "conditional-statistics", When: []string{"accept"}}}}},
+		{Host: "bad.example", Truth: Truth{Outcome: "assessed", Overall: "flagged", Fails: []string{"r1"}}},
+		{Host: "gone.example", Truth: Truth{Outcome: "unreachable", Reason: "dns", Overall: "not-assessed"}},
+	}
+	finding := func(rule string, o pc.RuleOutcome) []pc.Finding { return []pc.Finding{{Rule: rule, Outcome: o}} }
+	verdicts := []pc.Verdict{
+		{Site: "good.example", Outcome: pc.Assessed, Overall: pc.Flagged, Findings: finding("r1", pc.Fail), Bundles: []string{"sha256:aa"},
+			Banner:  pc.BannerSummary{Present: true, Kind: "bar", Language: "en", Controls: []pc.ControlSummary{{Text: "Accept  all", Action: pc.ActAccept, Layer: 1}, {Text: "Reject all", Action: pc.ActOther, Layer: 1}}},
+			Storage: []pc.ItemSummary{{Scenario: pc.Accept, Kind: pc.Cookie, Host: "good.example", Name: "_ga_X1", Class: pc.Unknown}}},
+		{Site: "bad.example", Outcome: pc.Assessed, Overall: pc.Review, Findings: finding("r1", pc.Unsure)},
+		{Site: "gone.example", Outcome: pc.Unreachable, Reason: "dns", Overall: pc.NotAssessed},
+	}
+	s, err := NewScore(sites, verdicts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Flagged.Specificity != (Share{1, 2}) || s.Flagged.Sensitivity != (Share{0, 1}) {
+		t.Errorf("flags: %v, %v", s.Flagged.Specificity, s.Flagged.Sensitivity)
+	}
+	if r := s.Rules["r1"]; r.Precision != (Share{0, 1}) || r.Recall != (Share{0, 1}) || r.Unsure != 1 {
+		t.Errorf("rule: %+v", r)
+	}
+	if s.Outcomes != (Share{3, 3}) || s.Seen != (Share{1, 1}) || s.Classes["conditional-statistics"]["unknown"] != 1 {
+		t.Errorf("outcomes %v, seen %v, classes %v", s.Outcomes, s.Seen, s.Classes)
+	}
+	if s.Controls["accept"].Recall != (Share{1, 1}) || s.Controls["reject"].Recall != (Share{0, 1}) {
+		t.Errorf("controls: %+v", s.Controls)
+	}
+	var b strings.Builder
+	s.Markdown(&b)
+	for _, want := range []string{"| good.example | r1 | `sha256:aa` |", "| r1 | 0.0 %", "where 1 % of sites are faulty"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the report has no %q:\n%s", want, b.String())
+		}
+	}
+	if _, err := NewScore(sites, []pc.Verdict{{Site: "else.example"}}); err == nil {
+		t.Error("a verdict of no site of the lab was scored")
+	}
+}
+
+func TestIntervals(t *testing.T) {
+	low, high := Share{0, 1000}.Interval()
+	if low != 0 || math.Abs(high-.00383) > .0001 {
+		t.Errorf("0 of 1000: %v to %v, want 0 to 0.0038", low, high)
+	}
+	if low, high := (Share{}).Interval(); low != 0 || high != 1 {
+		t.Errorf("nothing of nothing: %v to %v", low, high)
+	}
+	if p := atPrevalence(1, .95, .01); math.Abs(p-.168) > .001 {
+		t.Errorf("precision at 1 %% with a specificity of 95 %%: %v", p)
+	}
+}
