@@ -218,7 +218,7 @@ func (c *Classifier) rate(t *tree, i int, hinted, over bool, layer int) *candida
 	if over {
 		cd.add(0.7, "it stands over the page")
 	}
-	if says(low, "we use cookies", "uses cookies", "use of cookies", "use cookies", "use some essential cookies", "store and/or access", "cookies on ", "your consent", "cookies to ", "yn defnyddio cwcis", "defnyddio cwcis", "cwcis ar ", "verwenden cookies", "utilisons des cookies", "utilizamos cookies", "utilizziamo", "gebruiken cookies", "używamy", "använder", "bruger cookies") {
+	if says(low, "we use cookies", "uses cookies", "use of cookies", "use cookies", "use some essential cookies", "store and/or access", "cookies on ", "your consent", "cookies to ", "yn defnyddio cwcis", "defnyddio cwcis", "cwcis ar ", "verwenden cookies", "utilisons des cookies", "utilizamos cookies", "utilizziamo", "gebruiken cookies", "używamy", "använder", "bruger cookies", "folosește cookie", "folosim cookie") {
 		cd.add(1.2, "a sentence about the use of cookies")
 	}
 	n := 0.0
@@ -439,6 +439,10 @@ func kind(t *tree, i int) string {
 	case !t.fixed[i] && !t.inFrame(i):
 		return "inline"
 	case share > .9:
+		// A veil lets the page shine through: what stands on it is a modal.
+		if s := t.page.Nodes[i].Style; s == nil || !strings.HasPrefix(s.Background, "rgb(") {
+			return "modal"
+		}
 		return "wall"
 	case b.W > .8*w && b.H < .6*h, b.X < .05*w && b.Y+b.H > .9*h, b.X+b.W > .95*w && b.Y+b.H > .9*h:
 		return "bar"
@@ -487,7 +491,7 @@ func language(p *pc.Page, text string) string {
 		{"en", []string{"the", "and", "we", "you", "your", "our", "to", "use"}}, {"cy", []string{"rydym", "yn", "eich", "cwcis", "ni", "i", "ar", "ein", "hyn"}},
 		{"de", []string{"wir", "und", "die", "sie", "ihre", "zu"}}, {"fr", []string{"nous", "les", "vous", "et", "votre", "des"}}, {"es", []string{"el", "los", "para", "y", "su", "nuestro"}},
 		{"it", []string{"il", "gli", "per", "e", "di", "nostro"}}, {"nl", []string{"wij", "het", "een", "en", "van", "uw", "je"}}, {"pl", []string{"i", "na", "się", "nasze", "w"}},
-		{"pt", []string{"os", "para", "você", "nosso", "e", "seu"}}, {"sv", []string{"vi", "och", "att", "för", "din"}}, {"da", []string{"vi", "og", "til", "at", "dine"}},
+		{"pt", []string{"os", "para", "você", "nosso", "e", "seu"}}, {"ro", []string{"și", "la", "pe", "vă", "cu", "să", "pentru"}}, {"sv", []string{"vi", "och", "att", "för", "din"}}, {"da", []string{"vi", "og", "til", "at", "dine"}},
 	}
 	best, most := "", 1
 	fields := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return r == ' ' || r == '.' || r == ',' })

@@ -20,10 +20,10 @@ func newClassifier(t testing.TB) *classifier.Classifier {
 func TestLabels(t *testing.T) {
 	c := newClassifier(t)
 	for action, texts := range map[pc.Action][]string{
-		pc.ActAccept:      {"Accept all", "Accept all cookies", "Allow cookies", "Yes, I agree", "ACCEPT", "Accept additional cookies", "Allow all", "Derbyn pob cwci", "Alle akzeptieren", "Tout accepter", "Aceptar todo", "Accept & continue", "I accept", "Agree and close"},
-		pc.ActReject:      {"Reject all", "Decline", "Continue without accepting", "Necessary only", "Only essential cookies", "Deny all cookies", "Reject additional cookies", "Gwrthod pob cwci", "Alle ablehnen", "Tout refuser", "Rechazar todo", "Refuse", "No, thanks", "Do not accept", "Disagree", "Accept only essential cookies", "Use necessary cookies only"},
-		pc.ActSettings:    {"Manage preferences", "Cookie settings", "Customise", "Let me choose", "Manage options", "More options", "Personalize", "Configure"},
-		pc.ActSave:        {"Save my choices", "Confirm my choices", "Save preferences", "Save and exit"},
+		pc.ActAccept:      {"Acceptă toate", "Sunt de acord", "Accept all", "Accept all cookies", "Allow cookies", "Yes, I agree", "ACCEPT", "Accept additional cookies", "Allow all", "Derbyn pob cwci", "Alle akzeptieren", "Tout accepter", "Aceptar todo", "Accept & continue", "I accept", "Agree and close"},
+		pc.ActReject:      {"Respinge toate", "Refuz", "Doar cele necesare", "Reject all", "Decline", "Continue without accepting", "Necessary only", "Only essential cookies", "Deny all cookies", "Reject additional cookies", "Gwrthod pob cwci", "Alle ablehnen", "Tout refuser", "Rechazar todo", "Refuse", "No, thanks", "Do not accept", "Disagree", "Accept only essential cookies", "Use necessary cookies only"},
+		pc.ActSettings:    {"Setări cookie", "Gestionează preferințele", "Personalizează", "Manage preferences", "Cookie settings", "Customise", "Let me choose", "Manage options", "More options", "Personalize", "Configure"},
+		pc.ActSave:        {"Salvează preferințele", "Save my choices", "Confirm my choices", "Save preferences", "Save and exit"},
 		pc.ActAcknowledge: {"Got it!", "OK", "Okay"},
 		pc.ActPolicy:      {"Privacy policy", "Cookie policy", "Learn more", "View cookies"},
 	} {

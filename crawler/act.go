@@ -27,7 +27,7 @@ const (
 // act makes the scenario's choice by pressing visible controls, as the chooser
 // advises, and records each press. It returns whether the choice took effect.
 func (r *run) act(ctx context.Context) (bool, error) {
-	layer := 1
+	layer, acted := 1, false
 	for n := range maxActs {
 		if r.page == nil {
 			r.missing(pc.ArtifactAct, "the page could not be looked at")
@@ -35,6 +35,9 @@ func (r *run) act(ctx context.Context) (bool, error) {
 		}
 		choice, ok := r.c.chooser.Choose(r.scenario, layer, r.page)
 		if !ok || choice.Node < 0 || choice.Node >= len(r.page.Nodes) {
+			if acted {
+				return true, nil
+			}
 			why := "no control to " + string(r.scenario) + " was found"
 			if n > 0 {
 				why = fmt.Sprintf("no control to %s was found after %d clicks", r.scenario, n)
@@ -42,12 +45,13 @@ func (r *run) act(ctx context.Context) (bool, error) {
 			r.missing(pc.ArtifactAct, why)
 			return false, nil
 		}
-		if choice.Final {
+		if choice.Final && !acted {
 			// What is there now is there before the choice.
 			if err := r.store(ctx, pc.MarkSettled); err != nil {
 				return false, err
 			}
 		}
+		asked := r.page
 		act, err := r.press(ctx, choice)
 		if ctx.Err() != nil {
 			return false, ctx.Err()
@@ -67,7 +71,13 @@ func (r *run) act(ctx context.Context) (bool, error) {
 				r.missing(pc.ArtifactAct, fmt.Sprintf("pressing %q had no visible effect", choice.Text))
 				return false, nil
 			}
-			return true, nil
+			acted = true
+			// Some ask once more, whether the visitor is sure. Whoever is answers that too.
+			again, err := r.asksAgain(ctx, choice, asked)
+			if err != nil || !again {
+				return true, err
+			}
+			layer = max(layer, 2)
 		}
 		if choice.Action == pc.ActSettings {
 			layer++
@@ -80,6 +90,24 @@ func (r *run) act(ctx context.Context) (bool, error) {
 	}
 	r.missing(pc.ArtifactAct, fmt.Sprintf("no choice after %d clicks", maxActs))
 	return false, nil
+}
+
+// asksAgain tells whether, after a choice was made, something still asks for
+// it that was not there to be pressed before.
+func (r *run) asksAgain(ctx context.Context, made Choice, asked *pc.Page) (bool, error) {
+	if !sleep(ctx, 400*time.Millisecond) {
+		return false, ctx.Err()
+	}
+	p, _, err := r.t.snapshot(ctx, 5*time.Second)
+	if err != nil {
+		return false, ctx.Err() // it may be navigating: nobody asks
+	}
+	next, ok := r.c.chooser.Choose(r.scenario, 2, p)
+	if !ok || !next.Final || next.Action != made.Action || shownIn(asked, p.Nodes[next.Node].Backend) {
+		return false, nil
+	}
+	r.page = p
+	return true, nil
 }
 
 // press scrolls the control into view and clicks its middle with trusted mouse

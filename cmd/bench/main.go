@@ -43,7 +43,7 @@ func main() {
 	defer stop()
 	bin := flag.String("bin", "bin/pecrawler", "the program")
 	n := flag.Int("n", 0, "cost: visits of each site (3); repeat: sweeps (10)")
-	lawful := flag.Int("lawful", 1000, "score: lawful sites")
+	lawful := flag.Int("lawful", -1, "generated lawful sites; score: 1000, repeat: none unless given")
 	data := flag.String("data", "", "score: `folder` for the sweeps; those that are done there are not made again")
 	flag.Parse()
 	set := func(d int) int {
@@ -57,8 +57,11 @@ func main() {
 	case "cost":
 		err = cost(ctx, os.Stdout, *bin, set(3))
 	case "repeat":
-		err = repeat(ctx, os.Stdout, *bin, set(10))
+		err = repeat(ctx, os.Stdout, *bin, max(0, *lawful), set(10))
 	case "score":
+		if *lawful < 0 {
+			*lawful = 1000
+		}
 		err = score(ctx, os.Stdout, *bin, *data, *lawful, set(2))
 	default:
 		err = errors.New("want cost, repeat or score")
@@ -283,8 +286,8 @@ func cpu(except int) (self, below float64) {
 	return self, below
 }
 
-func repeat(ctx context.Context, w io.Writer, bin string, n int) error {
-	sites, err := lab.Sites(lab.Plan{Written: true})
+func repeat(ctx context.Context, w io.Writer, bin string, lawful, n int) error {
+	sites, err := lab.Sites(lab.Plan{Written: true, Lawful: lawful, Seed: 1})
 	if err != nil {
 		return err
 	}
@@ -302,7 +305,7 @@ func repeat(ctx context.Context, w io.Writer, bin string, n int) error {
 			return err
 		}
 		begin := time.Now()
-		out, err := exec.CommandContext(ctx, bin, "sweep", "--lab", "--out", dir).CombinedOutput()
+		out, err := exec.CommandContext(ctx, bin, "sweep", "--lab", "--lawful", strconv.Itoa(lawful), "--slots", "12", "--out", dir).CombinedOutput()
 		if err != nil {
 			os.RemoveAll(dir)
 			return fmt.Errorf("sweep %d: %w\n%s", i+1, err, out)
