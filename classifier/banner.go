@@ -207,7 +207,8 @@ func (c *Classifier) rate(t *tree, i int, hinted, over bool, layer int) *candida
 			words++
 		}
 	}
-	if words == 0 {
+	// The second layer of a banner need not say again what it is about.
+	if words == 0 && (layer == 1 || !roles[pc.ActSave] && !roles[pc.ActReject]) {
 		return nil
 	}
 	cd := &candidate{node: i, controls: controls, text: text}

@@ -61,6 +61,7 @@ func TestStorage(t *testing.T) {
 		{"statistics are conditional", pc.StorageItem{Kind: pc.Cookie, Host: "shop.example", Name: "_ga", Value: "GA1.1.1234567890.1700000000"}, pc.ConditionalStatistics, .9},
 		{"a container's statistics too", pc.StorageItem{Kind: pc.Cookie, Host: "shop.example", Name: "_ga_ABC123", Value: "GS2.1.s1700000000"}, pc.ConditionalStatistics, .9},
 		{"a session", pc.StorageItem{Kind: pc.Cookie, Host: "shop.example", Name: "PHPSESSID", Value: "0123456789abcdef"}, pc.ExemptStrict, .9},
+		{"another party's session is not the site's", pc.StorageItem{Kind: pc.Cookie, Host: "frames.example", Name: "__Host-session", Value: "0123456789abcdef"}, pc.Unknown, 0},
 		{"nobody knows it", pc.StorageItem{Kind: pc.LocalStorage, Host: "shop.example", Name: "zq_17", Value: "0123456789abcdef0123456789abcdef"}, pc.Unknown, 0},
 		{"a long value is not yet a tracker", pc.StorageItem{Kind: pc.Cookie, Host: "cdn.pictures.example", Name: "visitor", Value: "0123456789abcdef0123456789abcdef", Lifetime: 390 * 86400}, pc.Unknown, 0},
 		{"an advertising host's identifier", pc.StorageItem{Kind: pc.Cookie, Host: "criteo.com", Name: "newname", Value: "a1b2c3d4-e5f6-7890-abcd-ef0123456789", Lifetime: 390 * 86400}, pc.NonExemptAdvertising, .8},
@@ -75,6 +76,25 @@ func TestStorage(t *testing.T) {
 
 // A toggle is named as a visitor reads it, and refusing switches it off before
 // it saves.
+func TestASecondLayerNeedNotSayWhatItIsAbout(t *testing.T) {
+	box := func(y, h float64) *pc.Box { return &pc.Box{X: 300, Y: y, W: 500, H: h} }
+	style := &pc.Style{Opacity: 1, Position: "fixed", Background: "rgb(255, 255, 255)"}
+	plain := &pc.Style{Opacity: 1}
+	p := &pc.Page{Width: 1366, Height: 900, Nodes: []pc.Node{
+		{Parent: -1, Tag: "#document", Box: box(0, 900)}, {Parent: 0, Tag: "html", Box: box(0, 900), Style: plain}, {Parent: 1, Tag: "body", Box: box(0, 900), Style: plain},
+		{Parent: 2, Tag: "div", Box: box(200, 400), Style: style, Paint: 5}, {Parent: 3, Tag: "#text", Text: "Your choices. These keep the site working.", Box: box(210, 20)},
+		{Parent: 3, Tag: "button", Box: box(300, 40), Style: plain, Backend: 7, Paint: 6}, {Parent: 5, Tag: "#text", Text: "Reject all", Box: box(310, 20)},
+		{Parent: 3, Tag: "button", Box: box(350, 40), Style: plain, Backend: 8, Paint: 6}, {Parent: 7, Tag: "#text", Text: "Save settings", Box: box(360, 20)},
+	}}
+	c := newClassifier(t)
+	if _, ok := c.Banner(p, 1); ok {
+		t.Error("a box that says nothing about cookies is a banner")
+	}
+	if ch, ok := c.Choose(pc.Reject, 2, p); !ok || ch.Node != 5 {
+		t.Errorf("behind the settings: %+v %v, want the control that rejects", ch, ok)
+	}
+}
+
 func TestTogglesAreNamedByTheirLabels(t *testing.T) {
 	c := newClassifier(t)
 	yes := true

@@ -187,6 +187,11 @@ func (c *Classifier) Storage(site string, it *pc.StorageItem) pc.Purpose {
 		if it.Name != e.name && !(e.prefix && strings.HasPrefix(it.Name, e.name)) {
 			continue
 		}
+		if other && e.entity == "" && strings.HasPrefix(string(e.class), "exempt-") {
+			// Many use the name; what a site needs is not told by what another party calls its own.
+			p.Why = fmt.Sprintf("the name is that of “%s”, but it is another party's", e.what)
+			break
+		}
 		advert := strings.HasPrefix(string(e.class), "nonexempt-")
 		switch {
 		case advert && optOut(it.Value):
