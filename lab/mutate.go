@@ -128,8 +128,9 @@ func (c *catalog) mutate(s *Spec, m *Mutation) {
 	// A fault needs something that consent was needed for.
 	if m.Advertising != nil {
 		s.Advertising = m.Advertising
-	} else if len(s.Advertising) == 0 {
-		s.Advertising = []string{"meta"}
+	} else if !slices.Contains(s.Advertising, "meta") {
+		// That the lists know a tracker is measured elsewhere; here it is the rule.
+		s.Advertising = append(slices.Clone(s.Advertising), "meta")
 	}
 	if m.Statistics != nil {
 		s.Statistics = m.Statistics

@@ -11,6 +11,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { chromium } from "playwright-core";
 
+// Requests of service workers are told only on demand.
+process.env.PW_EXPERIMENTAL_SERVICE_WORKER_NETWORK_EVENTS = "1";
 const { values: opt } = parseArgs({ options: { lab: { type: "string" }, set: { type: "string", default: "" }, only: { type: "string", default: "" }, jobs: { type: "string", default: "4" }, shots: { type: "string", default: "" }, chromium: { type: "string", default: "/usr/lib/chromium/chromium" } } });
 if (!opt.lab) { console.error("usage: node check.mjs --lab http://127.0.0.1:PORT"); process.exit(2); }
 const sleep = (ms) => new Promise((r) => setTimeout(r, ms));
@@ -21,7 +23,7 @@ const profile = await mkdtemp(join(tmpdir(), "lab-check-"));
 await mkdir(join(profile, "Default"));
 await writeFile(join(profile, "Default", "Preferences"), JSON.stringify({ profile: { cookie_controls_mode: 0 } }));
 const exe = existsSync(opt.chromium) ? opt.chromium : "chromium";
-const chrome = spawn(exe, ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-blink-features=AutomationControlled", "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,Translate,OptimizationHints", "--disable-background-networking", "--lang=en-GB", "--remote-debugging-port=0", `--user-data-dir=${profile}`, "about:blank"], { stdio: "ignore" });
+const chrome = spawn(exe, ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--ignore-certificate-errors", "--disable-blink-features=AutomationControlled", "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup,Translate,OptimizationHints", "--disable-background-networking", "--lang=en-GB", "--remote-debugging-port=0", `--user-data-dir=${profile}`, "about:blank"], { stdio: "ignore" });
 let port = "";
 for (let i = 0; i < 100 && !port; i++) { await sleep(100); try { port = (await readFile(join(profile, "DevToolsActivePort"), "utf8")).split("\n")[0]; } catch {} }
 const browser = await chromium.connectOverCDP(`http://127.0.0.1:${port}`);
@@ -36,9 +38,9 @@ const same = (it, got) => it.kind === got.kind && glob(it.name).test(got.name) &
 async function stored(context, page) {
   const out = (await context.cookies()).map((c) => ({ kind: "cookie", name: c.name, host: c.domain }));
   for (const f of page.frames()) {
-    const found = await f.evaluate(async () => ({ host: location.hostname, local: Object.keys(localStorage), session: Object.keys(sessionStorage), idb: (await indexedDB.databases()).map((d) => d.name) })).catch(() => null);
+    const found = await f.evaluate(async () => ({ host: location.hostname, local: Object.keys(localStorage), session: Object.keys(sessionStorage), idb: (await indexedDB.databases()).map((d) => d.name), cache: window.caches ? await caches.keys() : [] })).catch(() => null);
     if (!found) continue;
-    for (const [kind, names] of [["local", found.local], ["session", found.session], ["indexeddb", found.idb]]) for (const name of names) out.push({ kind, name, host: found.host });
+    for (const [kind, names] of [["local", found.local], ["session", found.session], ["indexeddb", found.idb], ["cache", found.cache]]) for (const name of names) out.push({ kind, name, host: found.host });
   }
   return out;
 }
@@ -72,7 +74,7 @@ async function visit(site, scenario) {
     await context.addInitScript(() => { const attach = Element.prototype.attachShadow; Element.prototype.attachShadow = function (o) { return attach.call(this, { ...o, mode: "open" }); }; });
     const page = await context.newPage();
     const hosts = new Set();
-    page.on("request", (r) => { try { hosts.add(new URL(r.url()).hostname); } catch {} });
+    context.on("request", (r) => { try { hosts.add(new URL(r.url()).hostname); } catch {} });
     await page.goto(`https://${site.host}/`, { waitUntil: "load", timeout: 30000 });
     const spec = site.spec || {};
     await sleep(1500 + (spec.delay_ms || (site.spec ? 0 : 2500)));
