@@ -35,9 +35,13 @@ func labCmd(ctx context.Context, e env, args []string) error {
   List of the sites      %s/
   Sweep it               curl -s %[2]s/sites.csv > lab.csv && pecrawler sweep --proxy %[2]s --ca %[3]s lab.csv
   What must come out     %[2]s/truth.json
+  Compare                pecrawler lab score pecrawler-data/verdicts.jsonl
+  Names resolve at       %[4]s (UDP)
+
+More sites: --lawful 1000, --mutants (one fault each), --hostile; --seed makes others.
 
 It runs until Ctrl-C.
-`, len(web.Sites()), web.URL(), ca)
+`, len(web.Sites()), web.URL(), ca, web.DNS())
 	<-ctx.Done()
 	return nil
 }

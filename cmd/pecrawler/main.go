@@ -55,7 +55,7 @@ func commands() []command {
 		{"rejudge", "SWEEP", "judge the stored bundles of a sweep again; says what would change", rejudgeCmd},
 		{"bundle", "show|verify FILE", "look into a sealed bundle, or check that it is unchanged", bundleCmd},
 		{"rules", "list|show [RULE]", "the rules, with their law and their traps", rulesCmd},
-		{"lab", "", "serve the test web on loopback", labCmd},
+		{"lab", "[score VERDICTS]", "serve the test web on loopback; score: compare the verdicts of its sweep with the truth", labCmd},
 		{"doctor", "", "check that this machine can run visits", doctorCmd},
 	}
 }
