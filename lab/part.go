@@ -86,7 +86,7 @@ type ControlTruth struct {
 // Place says where in the page, or when, a banner stands.
 type Place string
 
-// The places. The first five work with every consent manager.
+// The places. The first six work with every consent manager.
 const (
 	PlaceTop      Place = "top"     // in the document itself, at once
 	PlaceFrame    Place = "frame"   // in a frame of the site

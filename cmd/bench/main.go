@@ -44,6 +44,7 @@ func main() {
 	bin := flag.String("bin", "bin/pecrawler", "the program")
 	n := flag.Int("n", 0, "cost: visits of each site (3); repeat: sweeps (10)")
 	lawful := flag.Int("lawful", -1, "generated lawful sites; score: 1000, repeat: none unless given")
+	hostile := flag.Bool("hostile", true, "score: sweep the hostile sites too")
 	data := flag.String("data", "", "score: `folder` for the sweeps; those that are done there are not made again")
 	flag.Parse()
 	set := func(d int) int {
@@ -62,7 +63,7 @@ func main() {
 		if *lawful < 0 {
 			*lawful = 1000
 		}
-		err = score(ctx, os.Stdout, *bin, *data, *lawful, set(2))
+		err = score(ctx, os.Stdout, *bin, *data, *lawful, *hostile, set(2))
 	default:
 		err = errors.New("want cost, repeat or score")
 	}
@@ -355,7 +356,7 @@ func repeat(ctx context.Context, w io.Writer, bin string, lawful, n int) error {
 
 // score sweeps the generated test web and compares what came out with what is
 // true. The lawful sites are swept n times, because a second visit must agree.
-func score(ctx context.Context, w io.Writer, bin, dir string, lawful, n int) error {
+func score(ctx context.Context, w io.Writer, bin, dir string, lawful int, hostile bool, n int) error {
 	if dir == "" {
 		tmp, err := os.MkdirTemp("", "bench-score-")
 		if err != nil {
@@ -415,11 +416,14 @@ func score(ctx context.Context, w io.Writer, bin, dir string, lawful, n int) err
 	}
 	fmt.Fprintf(w, "Sites with one fault each: %d.\n", len(v))
 	all = append(all, v...)
-	if v, err = sweep("hostile", "--hostile", "--slots", "4"); err != nil {
-		return err
+	if hostile {
+		if v, err = sweep("hostile", "--hostile", "--slots", "4"); err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "Hostile and failing sites: %d.\n", len(v))
+		all = append(all, v...)
 	}
-	fmt.Fprintf(w, "Hostile and failing sites: %d.\n\n", len(v))
-	all = append(all, v...)
+	fmt.Fprintln(w)
 	sites, err := lab.Sites(lab.Plan{Lawful: lawful, Mutants: true, Hostile: true, Seed: 1})
 	if err != nil {
 		return err
