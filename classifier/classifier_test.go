@@ -74,8 +74,6 @@ func TestStorage(t *testing.T) {
 	}
 }
 
-// A toggle is named as a visitor reads it, and refusing switches it off before
-// it saves.
 func TestASecondLayerNeedNotSayWhatItIsAbout(t *testing.T) {
 	box := func(y, h float64) *pc.Box { return &pc.Box{X: 300, Y: y, W: 500, H: h} }
 	style := &pc.Style{Opacity: 1, Position: "fixed", Background: "rgb(255, 255, 255)"}
@@ -95,6 +93,8 @@ func TestASecondLayerNeedNotSayWhatItIsAbout(t *testing.T) {
 	}
 }
 
+// A toggle is named as a visitor reads it, and refusing switches it off before
+// it saves.
 func TestTogglesAreNamedByTheirLabels(t *testing.T) {
 	c := newClassifier(t)
 	yes := true

@@ -33,8 +33,8 @@ func (r *run) act(ctx context.Context) (bool, error) {
 			r.missing(pc.ArtifactAct, "the page could not be looked at")
 			return false, nil
 		}
-		choice, ok := r.c.chooser.Choose(r.scenario, layer, r.page)
-		if !ok || choice.Node < 0 || choice.Node >= len(r.page.Nodes) {
+		choice, ok := r.choose(layer, r.page)
+		if !ok {
 			if acted {
 				return true, nil
 			}
@@ -92,6 +92,12 @@ func (r *run) act(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
+// choose asks the chooser, and passes over a node that the page does not have.
+func (r *run) choose(layer int, p *pc.Page) (Choice, bool) {
+	c, ok := r.c.chooser.Choose(r.scenario, layer, p)
+	return c, ok && c.Node >= 0 && c.Node < len(p.Nodes)
+}
+
 // asksAgain tells whether, after a choice was made, something still asks for
 // it that was not there to be pressed before.
 func (r *run) asksAgain(ctx context.Context, made Choice, asked *pc.Page) (bool, error) {
@@ -102,7 +108,7 @@ func (r *run) asksAgain(ctx context.Context, made Choice, asked *pc.Page) (bool,
 	if err != nil {
 		return false, ctx.Err() // it may be navigating: nobody asks
 	}
-	next, ok := r.c.chooser.Choose(r.scenario, 2, p)
+	next, ok := r.choose(2, p)
 	if !ok || !next.Final || next.Action != made.Action || shownIn(asked, p.Nodes[next.Node].Backend) {
 		return false, nil
 	}

@@ -26,12 +26,10 @@ type Mutation struct {
 	Knobs       []string `yaml:"knobs"`       // turned
 	Early       []string `yaml:"early"`       // trackers that now start before any choice
 	Advertising []string `yaml:"advertising"` // in place of the recipe's own; left out: kept
-	Statistics  []string `yaml:"statistics"`
-	Traits      []string `yaml:"traits"`   // in place of the recipe's own
-	NoBanner    bool     `yaml:"nobanner"` // the consent manager is taken away, and what it started starts at once
-	Banners     []string `yaml:"banners"`  // the consent managers that it applies to; empty: all that have the knobs
-	Place       Place    `yaml:"place"`    // where the banner must stand; "top" when left out
-	Fits        []string `yaml:"fits"`     // layouts; empty: all
+	NoBanner    bool     `yaml:"nobanner"`    // the consent manager is taken away, and what it started starts at once
+	Banners     []string `yaml:"banners"`     // the consent managers that it applies to; empty: all that have the knobs
+	Place       Place    `yaml:"place"`       // where the banner must stand; "top" when left out
+	Fits        []string `yaml:"fits"`        // layouts; empty: all
 }
 
 func mutations(c *catalog) ([]*Mutation, error) {
@@ -122,18 +120,12 @@ func (c *catalog) mutate(s *Spec, m *Mutation) {
 		s.Layout = m.layout(b)
 	}
 	s.Traits = slices.DeleteFunc(slices.Clone(s.Traits), func(t string) bool { return c.parts[KindTrait][t].Front })
-	if m.Traits != nil {
-		s.Traits = m.Traits
-	}
 	// A fault needs something that consent was needed for.
 	if m.Advertising != nil {
 		s.Advertising = m.Advertising
 	} else if !slices.Contains(s.Advertising, "meta") {
 		// That the lists know a tracker is measured elsewhere; here it is the rule.
 		s.Advertising = append(slices.Clone(s.Advertising), "meta")
-	}
-	if m.Statistics != nil {
-		s.Statistics = m.Statistics
 	}
 	s.Advanced = false
 	s.Knobs = append(s.Knobs, m.Knobs...)

@@ -31,7 +31,7 @@ const (
 
 // Part is something that a site is put together from. It is one file in
 // parts/<kind>/<name>.txtar: what it is, in words; about.yaml, the fields below;
-// and what it puts into the page (snippet.js, head.html, body.html, top.html)
+// and what it puts into the page (snippet.js, head.html, body.html)
 // or serves. There is no list to edit.
 type Part struct {
 	Name string `yaml:"-"`

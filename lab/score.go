@@ -217,11 +217,11 @@ func (s *Score) banner(t *Truth, v *pc.Verdict) {
 	}
 	if t.Kind != "corner" { // a box in a corner may be called a bar or a modal
 		s.Kind.count(v.Banner.Kind == t.Kind)
+		if v.Banner.Kind != t.Kind {
+			s.wrong(v, "kind %s, not %s", v.Banner.Kind, t.Kind)
+		}
 	}
 	s.Language.count(v.Banner.Language == t.Language)
-	if t.Kind != "corner" && v.Banner.Kind != t.Kind {
-		s.wrong(v, "kind %s, not %s", v.Banner.Kind, t.Kind)
-	}
 	if v.Banner.Language != t.Language {
 		s.wrong(v, "language %s, not %s", v.Banner.Language, t.Language)
 	}

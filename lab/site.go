@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"html/template"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
@@ -65,7 +66,7 @@ type Site struct {
 	CMP     string   `yaml:"cmp" json:"cmp,omitempty"`
 	About   string   `yaml:"about" json:"about"` // what is true of it, for people
 	Truth   Truth    `yaml:"truth" json:"truth"`
-	Set     string   `yaml:"-" json:"set"` // hand, lawful or mutant
+	Set     string   `yaml:"-" json:"set"` // written, hostile, lawful or mutant
 	Spec    *Spec    `yaml:"-" json:"spec,omitempty"`
 
 	// Runs names the trackers of a site that is written by hand, and the
@@ -86,10 +87,10 @@ type Site struct {
 	Location  string       `yaml:"location" json:"-"`  // every page redirects there
 	Addresses []netip.Addr `yaml:"addresses" json:"-"` // what the name resolves to, question by question
 
-	head, top, body, frame string
-	parts                  []*Part
-	texts                  *Texts
-	words                  words
+	head, body, frame string
+	parts             []*Part
+	texts             *Texts
+	words             words
 }
 
 // written reads the sites of a folder that are written by hand, by host name. The error
@@ -151,7 +152,8 @@ func parseSite(c *catalog, raw []byte) (*Site, error) {
 		head, body = "", string(rest)
 	}
 	var snippets strings.Builder
-	for name, when := range s.Runs {
+	for _, name := range slices.Sorted(maps.Keys(s.Runs)) {
+		when := s.Runs[name]
 		p := c.parts[KindTracker][name]
 		if p == nil {
 			return nil, fmt.Errorf("no tracker is called %q", name)
@@ -234,9 +236,6 @@ func (l *Lab) site(w http.ResponseWriter, r *http.Request, s *Site) {
 		return
 	}
 	switch {
-	case path.Ext(r.URL.Path) != "" && r.URL.Path != "/robots.txt" && !strings.HasPrefix(r.URL.Path, "/pictures/"):
-		http.NotFound(w, r)
-		return
 	case r.URL.Path == "/robots.txt":
 		if s.Robots == "" {
 			http.NotFound(w, r)
@@ -251,6 +250,9 @@ func (l *Lab) site(w http.ResponseWriter, r *http.Request, s *Site) {
 	case r.URL.Path == "/choices" && s.frame != "":
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprint(w, s.frame)
+		return
+	case path.Ext(r.URL.Path) != "":
+		http.NotFound(w, r)
 		return
 	}
 	for _, c := range s.Cookies {
@@ -290,7 +292,7 @@ type card struct {
 // page is what a theme is filled in with.
 type page struct {
 	*Site
-	Head, Top, Body  template.HTML // of our own files
+	Head, Body       template.HTML // of our own files
 	Path             string
 	Home, Cookie     bool
 	Nav, Paragraphs  []string
@@ -301,10 +303,15 @@ type page struct {
 	Cards            []card
 }
 
+// Withdrawable tells whether the site's own pages offer to withdraw consent.
+func (s *Site) Withdrawable() bool {
+	return s.Spec != nil && s.Spec.Banner != "" && !s.Spec.Has("withdrawal-missing")
+}
+
 func (s *Site) page(at string) page {
 	t := &s.texts.Page
 	r := (&Spec{Host: s.Host}).rng("page")
-	p := page{Site: s, Head: template.HTML(s.head), Top: template.HTML(s.top), Body: template.HTML(s.body), Path: at, Home: at == "/", Cookie: at == "/cookies", Nav: t.Nav[:3+r.IntN(len(t.Nav)-2)], Footer: t.Footer,
+	p := page{Site: s, Head: template.HTML(s.head), Body: template.HTML(s.body), Path: at, Home: at == "/", Cookie: at == "/cookies", Nav: t.Nav[:3+r.IntN(len(t.Nav)-2)], Footer: t.Footer,
 		Hero: pick(r, t.Hero), Lead: s.Tagline, More: t.More, CookiesLead: t.CookiesLead, W: s.words}
 	if p.Lead == "" {
 		p.Lead = pick(r, t.Lead)
@@ -326,7 +333,7 @@ func (s *Site) page(at string) page {
 }
 
 // themes are the looks of sites: what web pages of some sort have in common.
-var themes = template.Must(template.New("").ParseFS(themeFiles, "themes/*.html"))
+var themes = template.Must(template.New("").ParseFS(themeFiles, "themes/*"))
 
 // picture is a landscape in the site's colours, always the same for a name.
 func picture(name, colour string) string {

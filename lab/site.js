@@ -2,7 +2,7 @@
 // to be remembered beside the consent manager, and puts the banner where the
 // recipe wants it. sitePlan is the recipe, siteTrackers are the snippets.
 window.site = (() => {
-  const plan = Object.assign({ statistics: [], advertising: [], early: [], always: [], knobs: [], items: {} }, window.sitePlan);
+  const plan = Object.assign({ statistics: [], advertising: [], early: [], knobs: [], items: {} }, window.sitePlan);
   const trackers = window.siteTrackers || {};
   const has = (knob) => plan.knobs.includes(knob);
   const started = new Set();
@@ -22,10 +22,10 @@ window.site = (() => {
   };
   const domain = () => location.hostname.replace(/^www\./, "");
 
-  const start = (name, ...args) => {
+  const start = (name) => {
     if (started.has(name)) return;
     started.add(name);
-    try { trackers[name](...args); } catch (e) { console.error(name, e); }
+    try { trackers[name](); } catch (e) { console.error(name, e); }
   };
 
   // Google's Consent Mode: what the tags are told.
@@ -155,7 +155,6 @@ window.site = (() => {
   if (!framed) {
     if (plan.consentMode === "advanced") gtag("consent", "default", Object.assign({ wait_for_update: 500 }, signal({})));
     const go = () => {
-      plan.always.forEach((n) => start(n));
       if (plan.consentMode === "advanced") for (const n of ["google-analytics", "google-ads"]) if (plan.statistics.includes(n) || plan.advertising.includes(n)) start(n);
       if (localStorage.getItem("site-choice") !== "no") plan.early.forEach((n) => start(n));
       if (has("scroll-accepts") && !seen()) addEventListener("scroll", () => { localStorage.setItem("site-choice", "yes"); consent({ statistics: true, advertising: true }); document.querySelectorAll("[data-layer]").forEach((e) => { e.hidden = true; }); }, { once: true, passive: true });

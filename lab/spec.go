@@ -176,11 +176,11 @@ func (c *catalog) build(s *Spec) (*Site, error) {
 	v := &view{Spec: s, W: s.words(t), Stats: len(s.Statistics) > 0, Ads: len(s.Advertising) > 0}
 	site := &Site{Host: s.Host, Name: s.Name, Sector: s.Sector, Lang: t.Lang, Colour: s.Colour, Theme: s.Theme, Set: "lawful", Spec: s, texts: t, words: v.W}
 	site.Truth = Truth{Outcome: "assessed", Overall: "clear", Fails: []string{}, Language: strings.SplitN(t.Lang, "-", 2)[0], Controls: []ControlTruth{}, Items: []Item{}}
-	var head, top, body, inFrame strings.Builder
+	var head, body, inFrame strings.Builder
 
 	for _, n := range s.Traits {
 		p := c.parts[KindTrait][n]
-		for file, b := range map[string]*strings.Builder{"head.html": &head, "top.html": &top, "body.html": &body} {
+		for file, b := range map[string]*strings.Builder{"head.html": &head, "body.html": &body} {
 			text, err := p.text(file, v)
 			if err != nil {
 				return nil, err
@@ -273,7 +273,7 @@ func (c *catalog) build(s *Spec) (*Site, error) {
 		}
 	}
 	site.head = own(plan, snippets.String()) + head.String()
-	site.top, site.body = top.String(), body.String()
+	site.body = body.String()
 	site.About = s.about()
 	if s.Mutation != "" {
 		m := c.mutations[slices.IndexFunc(c.mutations, func(m *Mutation) bool { return m.Name == s.Mutation })]

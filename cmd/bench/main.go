@@ -312,17 +312,13 @@ func repeat(ctx context.Context, w io.Writer, bin string, lawful, n int) error {
 			return fmt.Errorf("sweep %d: %w\n%s", i+1, err, out)
 		}
 		took = append(took, time.Since(begin).Seconds())
-		raw, err := os.ReadFile(filepath.Join(dir, "verdicts.jsonl"))
+		verdicts, err := readVerdicts(filepath.Join(dir, "verdicts.jsonl"))
 		os.RemoveAll(dir)
 		if err != nil {
 			return err
 		}
 		seen := map[string]bool{}
-		for line := range strings.Lines(string(raw)) {
-			var v pc.Verdict
-			if err := json.Unmarshal([]byte(line), &v); err != nil {
-				return err
-			}
+		for _, v := range verdicts {
 			seen[v.Site] = true
 			said, fails := essence(v)
 			if first[v.Site] == "" {
@@ -378,7 +374,7 @@ func score(ctx context.Context, w io.Writer, bin, dir string, lawful int, hostil
 		}
 		return readVerdicts(file)
 	}
-	fmt.Fprintf(w, "# The generated test web, swept and compared with the truth\n\nMade by `make score`. %s\n\n", machine())
+	fmt.Fprintf(w, "# The generated test web, swept and compared with the truth\n\nMade by `make score`, here with %d lawful sites swept %d times. %s\n\n", lawful, n, machine())
 	var all []pc.Verdict
 	flagged := map[string]bool{}
 	visits := 0

@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
-	"pecrawler/lab"
 	"runtime"
 	"slices"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"pecrawler/crawler"
+	"pecrawler/lab"
 )
 
 // options are the settings of every command. A flag's name is its name in the
