@@ -395,7 +395,7 @@ func (c *Classifier) control(t *tree, i, layer int) (pc.Control, bool) {
 	if n.Tag == "a" {
 		href := strings.ToLower(n.Attrs["href"])
 		leads := href != "" && !strings.HasPrefix(href, "#") && !strings.HasPrefix(href, "javascript:")
-		if leads && n.Attrs["role"] != "button" && says(href, "policy", "privacy", "cookie", "polisi", "legal", "cwcis", "datenschutz") && l.action != pc.ActAccept && l.action != pc.ActReject {
+		if leads && n.Attrs["role"] != "button" && says(href, "policy", "privacy", "cookie", "polisi", "legal", "cwcis", "datenschutz") && l.action != pc.ActAccept && l.action != pc.ActReject && l.action != pc.ActSettings {
 			l, basis = label{pc.ActPolicy, .9, "it links to a page about cookies or privacy"}, "dom"
 		}
 	}

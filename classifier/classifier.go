@@ -24,7 +24,7 @@ import (
 var lists embed.FS
 
 // version is raised by any change of what the classifier says.
-const version = "3"
+const version = "4"
 
 // Classifier holds the compiled lists. It is safe for concurrent use.
 type Classifier struct {

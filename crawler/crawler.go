@@ -198,9 +198,10 @@ func (c *Crawler) Visit(ctx context.Context, v pc.Visit, sink Sink) error {
 	if final(look.Load) {
 		return nil
 	}
+	shy := false // nothing asked while the page was left alone
 	for _, s := range v.Scenarios {
 		begin := time.Now()
-		capt, err := c.scenario(ctx, v, look, s, sink)
+		capt, asked, err := c.scenario(ctx, v, look, s, shy, sink)
 		c.met.stage.WithLabelValues(string(s)).Observe(time.Since(begin).Seconds())
 		if err != nil {
 			return fmt.Errorf("visit %s, %s: %w", v.Site, s, err)
@@ -208,8 +209,11 @@ func (c *Crawler) Visit(ctx context.Context, v pc.Visit, sink Sink) error {
 		if err := addJSON(sink, string(s)+"/capture.json", capt); err != nil {
 			return err
 		}
-		if s == pc.Idle && !capt.Load.OK() {
-			return nil // nothing to press on a page that was not shown
+		if s == pc.Idle {
+			if !capt.Load.OK() {
+				return nil // nothing to press on a page that was not shown
+			}
+			shy = !asked
 		}
 	}
 	return nil

@@ -296,3 +296,27 @@ func TestChromeDiesAtStart(t *testing.T) {
 		t.Errorf("Start with a browser that dies: %v", err)
 	}
 }
+
+// A banner that waits for the visitor to move is not there in idle, and is
+// found, and answered, where somebody was about to choose.
+func TestShyBanners(t *testing.T) {
+	for _, event := range []string{"mousemove", "scroll"} {
+		t.Run(event, func(t *testing.T) {
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/html")
+				fmt.Fprintf(w, `<!doctype html><title>Shy</title><p>Hello</p><div style="height:3000px"></div><script>
+					if (!/choice=/.test(document.cookie)) addEventListener(%q, () => { const b = document.createElement("button"); b.textContent = "Reject all"; b.style.cssText = "position:fixed;left:20px;bottom:20px";
+					  b.onclick = () => { document.cookie = "choice=no"; b.remove(); }; document.body.append(b); }, { once: true });</script>`, event)
+			}))
+			t.Cleanup(srv.Close)
+			p := visit(t, newCrawler(t, byText{pc.Reject: {"Reject all"}}), srv.URL+"/", pc.Idle, pc.Reject)
+			if _, moved := p.capture(t, pc.Idle).Mark(pc.MarkStirred); moved {
+				t.Error("the idle scenario moved the mouse")
+			}
+			c := p.capture(t, pc.Reject)
+			if _, moved := c.Mark(pc.MarkStirred); !moved || len(c.Acts) != 1 || c.Acts[0].Effect != "gone" {
+				t.Errorf("reject: stirred %v, acts %+v, missing %v; want the button found and pressed", moved, c.Acts, c.Missing)
+			}
+		})
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/target"
 
@@ -16,36 +17,40 @@ import (
 	"pecrawler/crawler/egress"
 )
 
-// scenario runs one scenario in a browser context of its own. An error is our
-// fault; whatever the site did is in the capture.
-func (c *Crawler) scenario(ctx context.Context, v pc.Visit, look pc.Look, s pc.Scenario, sink Sink) (*pc.Capture, error) {
+// scenario runs one scenario in a browser context of its own. stir says that a
+// banner may wait for the visitor to move. asked tells whether the page showed
+// something to choose. An error is our fault; whatever the site did is in the
+// capture.
+func (c *Crawler) scenario(ctx context.Context, v pc.Visit, look pc.Look, s pc.Scenario, stir bool, sink Sink) (_ *pc.Capture, asked bool, _ error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Limit)
 	defer cancel()
 	b, release, err := c.browser(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	broken := false
 	defer func() { release(broken) }()
-	capt, err := c.inBrowser(ctx, b, v, look, s, sink)
-	if err != nil {
+	r := &run{c: c, sink: sink, look: look, scenario: s, stir: stir && s != pc.Idle}
+	if err := r.inBrowser(ctx, b, v); err != nil {
 		// The reader sees the end of the browser as every call does; ask, lest one bad page costs a good browser.
 		broken = errors.Is(err, errBrowserGone) || !b.alive(context.WithoutCancel(ctx))
+		return nil, false, err
 	}
-	return capt, err
+	return r.capt, r.asked, nil
 }
 
 // inBrowser is one scenario in one browser.
-func (c *Crawler) inBrowser(ctx context.Context, b *Browser, v pc.Visit, look pc.Look, s pc.Scenario, sink Sink) (*pc.Capture, error) {
+func (r *run) inBrowser(ctx context.Context, b *Browser, v pc.Visit) error {
+	c := r.c
 	proxy, err := egress.Listen(egress.Policy{Allow: c.cfg.Allow, Upstream: c.cfg.Proxy}, c.log, c.refused)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer proxy.Close()
 	yes := true
 	bc, err := cdp.Call(ctx, b.root, target.CreateBrowserContext, target.CreateBrowserContextParams{DisposeOnDetach: &yes, ProxyServer: proxy.URL(), ProxyBypassList: "<-loopback>"})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	t := newTab(b, bc.BrowserContextID, v.Site)
 	defer func() {
@@ -55,14 +60,15 @@ func (c *Crawler) inBrowser(ctx context.Context, b *Browser, v pc.Visit, look pc
 		t.forget()
 	}()
 	if err := t.open(ctx); err != nil {
-		return nil, err
+		return err
 	}
 
-	r := &run{c: c, t: t, sink: sink, look: look, scenario: s, capt: &pc.Capture{
-		Schema: pc.CaptureSchema, Scenario: s, Missing: map[pc.Artifact]string{}, Acts: []pc.Act{}, Storage: []pc.StorageItem{}, Pages: []pc.Snapshot{},
+	r.t = t
+	r.capt = &pc.Capture{
+		Schema: pc.CaptureSchema, Scenario: r.scenario, Missing: map[pc.Artifact]string{}, Acts: []pc.Act{}, Storage: []pc.StorageItem{}, Pages: []pc.Snapshot{},
 		Environment: pc.Environment{Tool: c.cfg.Tool, Chrome: b.Version, Flags: b.cmd.Args[1:], UserAgent: b.UserAgent, Locale: c.cfg.Locale, Timezone: c.cfg.Timezone,
 			Width: c.cfg.Width, Height: c.cfg.Height, ThirdPartyCookies: b.ThirdParty},
-	}}
+	}
 	if c.cfg.Proxy != nil {
 		r.capt.Environment.Proxy = c.cfg.Proxy.Host
 	}
@@ -75,15 +81,15 @@ func (c *Crawler) inBrowser(ctx context.Context, b *Browser, v pc.Visit, look pc
 	err = r.play(ctx, v.URL)
 	select {
 	case <-b.wire.down:
-		return nil, b.explain(b.wire.err)
+		return b.explain(b.wire.err)
 	default:
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r.finish()
 	c.met.requests.Add(float64(len(r.capt.Requests)))
-	return r.capt, nil
+	return nil
 }
 
 // run is the state of one scenario.
@@ -96,6 +102,8 @@ type run struct {
 	capt     *pc.Capture
 	jar      jar
 	page     *pc.Page // the last tree taken
+	stir     bool     // move as a visitor does when nothing asks: some banners wait for it
+	asked    bool     // something to choose was seen
 }
 
 // play is the script of a scenario. It returns an error only when the parts
@@ -174,7 +182,11 @@ func (r *run) watch(ctx context.Context, shown bool) error {
 		} else {
 			t.settle(ctx, min(1500*time.Millisecond, cfg.Floor), cfg.Quiet, cfg.Cap)
 		}
-		for {
+		late := cfg.Late
+		if r.stir {
+			late = time.Since(begin) + 4*cfg.Quiet // that nothing comes by itself was seen in idle
+		}
+		for step := 0; ; step++ {
 			p, whole, err := t.snapshot(ctx, 10*time.Second)
 			if err != nil {
 				if ctx.Err() != nil {
@@ -187,8 +199,12 @@ func (r *run) watch(ctx context.Context, shown bool) error {
 				r.missing(pc.ArtifactPage, fmt.Sprintf("the page has more than %d nodes", maxNodes))
 			}
 			r.page = p
-			if r.banner(p) || time.Since(begin) >= cfg.Late || t.trouble() != nil || emptyOrBad(r.mainRequest()) {
+			r.asked = r.banner(p)
+			if r.asked || time.Since(begin) >= late && (!r.stir || step >= 2) || t.trouble() != nil || emptyOrBad(r.mainRequest()) {
 				break
+			}
+			if r.stir && step < 2 {
+				r.move(ctx, step == 1)
 			}
 			if !sleep(ctx, 700*time.Millisecond) {
 				return ctx.Err()
@@ -211,6 +227,25 @@ func (r *run) watch(ctx context.Context, shown bool) error {
 		return nil
 	}
 	return r.shot(ctx, pc.MarkSettled, 1)
+}
+
+// move moves the mouse over the page, or turns its wheel by a little. It is no
+// act: nothing is pressed, and no choice is made by it.
+func (r *run) move(ctx context.Context, wheel bool) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	if len(r.capt.Marks) > 0 && r.capt.Marks[len(r.capt.Marks)-1].Name != pc.MarkStirred {
+		r.mark(pc.MarkStirred)
+	}
+	w, h := float64(r.c.cfg.Width), float64(r.c.cfg.Height)
+	// A page that does not answer is noticed by the next snapshot.
+	if wheel { // cdproto leaves out a zero, and Chromium insists on both
+		r.t.page.Call(ctx, "Input.dispatchMouseEvent", map[string]any{"type": "mouseWheel", "x": w / 2, "y": h / 2, "deltaX": 0, "deltaY": 240}, nil)
+		return
+	}
+	for _, at := range [][2]float64{{.3, .35}, {.45, .4}, {.5, .55}} {
+		cdp.Call(ctx, r.t.page, input.DispatchMouseEvent, input.DispatchMouseEventParams{Type: input.DispatchMouseEventTypeMouseMoved, X: w * at[0], Y: h * at[1]})
+	}
 }
 
 func emptyOrBad(m *pc.Request) bool { return m == nil || m.Status >= 400 }

@@ -45,7 +45,7 @@ type jar struct {
 // them into the jar. What one frame does not give is named in the error; the
 // rest is merged all the same.
 func (t *tab) checkpoint(ctx context.Context, j *jar, mark pc.MarkName) error {
-	ctx, cancel := context.WithTimeout(ctx, 8*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	now, at := time.Now(), t.at()
 	if j.index == nil {
@@ -153,7 +153,7 @@ func (t *tab) frameStorage(ctx context.Context, put func(pc.StorageItem)) error 
 }
 
 func (t *tab) listFrame(ctx context.Context, id cdp.FrameID, host string, put func(pc.StorageItem)) error {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 6*time.Second)
 	defer cancel()
 	world, err := cdp.Call(ctx, t.page, page.CreateIsolatedWorld, page.CreateIsolatedWorldParams{FrameID: id, WorldName: "pecrawler"})
 	if err != nil {

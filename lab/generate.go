@@ -91,12 +91,15 @@ func (c *catalog) recipe(seed uint64, i int, banner string) *Spec {
 	}
 	// What it does without asking: up to three lawful habits that get on with each other.
 	for _, t := range some(r, traits, r.IntN(4)) {
-		if c.fits(s, c.parts[KindTrait][t]) {
-			s.Traits = append(s.Traits, t)
-		}
+		c.join(s, t)
 	}
+	// The exception for statistics is where naive rules go wrong, so a third of the sites use it.
+	counts := s.rng("exception").IntN(3) == 0
 	if banner == "" {
 		if i%8 == 7 { // nothing needs consent, so nobody is asked
+			if counts {
+				c.join(s, pick(s.rng("counts"), []string{"own-statistics", "quiet-statistics"}))
+			}
 			return s
 		}
 		banner = banners[(i-i/8)%len(banners)] // all have their turn
@@ -105,6 +108,9 @@ func (c *catalog) recipe(seed uint64, i int, banner string) *Spec {
 	s.Banner = banner
 	// A site that asks properly does not also carry a notice of another kind, nor hide the question.
 	s.Traits = slices.DeleteFunc(s.Traits, func(t string) bool { return c.parts[KindTrait][t].Banner || c.parts[KindTrait][t].Blocks })
+	if counts {
+		c.join(s, "quiet-statistics")
+	}
 	if len(b.Langs) > 0 && !slices.Contains(b.Langs, s.Lang) {
 		s.Lang = pick(r, b.Langs)
 		if c.texts[s.Lang] == nil {
@@ -166,6 +172,13 @@ func (c *catalog) shares(a, b *Part) bool {
 		}
 	}
 	return false
+}
+
+// join adds a trait to a site if it gets on with the others.
+func (c *catalog) join(s *Spec, trait string) {
+	if c.fits(s, c.parts[KindTrait][trait]) {
+		s.Traits = append(s.Traits, trait)
+	}
 }
 
 // fits tells whether a trait can join a site: one thing in front of the page is enough.

@@ -343,7 +343,7 @@ func (s *Site) use(p *Part, when ...string) {
 		if it.Host == "" {
 			it.Host = s.Host
 			if p.Kind == KindBanner && s.Spec != nil && s.Spec.Place == PlaceForeign {
-				it.Host = frameHost
+				it.Host, w = frameHost, []string{} // what a frame of another site may keep is the browser's to say
 			}
 		}
 		it.When = slices.Clone(w)

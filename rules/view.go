@@ -25,6 +25,13 @@ func view(d *pc.Dossier) map[string]any {
 			}
 		}
 	}
+	// Some banners wait for the visitor to move, which nobody does in idle: what
+	// the first layer offers is then seen where somebody was about to choose.
+	for _, s := range []pc.Scenario{pc.Reject, pc.Accept} {
+		if !scenes[pc.Idle].Banner.Present {
+			scenes[pc.Idle].Banner = scenes[s].Banner
+		}
+	}
 	// How many clicks a choice takes is seen where it was made.
 	for _, sc := range scenes {
 		sc.Banner.ClicksToAccept = clicks(scenes[pc.Accept], scenes[pc.Idle], pc.ActAccept)

@@ -242,6 +242,13 @@ func (o *options) validate(groups int) error {
 			bad("--settle %v: want 500ms to 1m", o.settle)
 		}
 	}
+	if groups&forLab != 0 && groups&forSweep != 0 && !o.lab {
+		for _, f := range []string{"written", "lawful", "mutants", "hostile", "seed"} {
+			if o.set[f] {
+				bad("--%s says which sites the test web has; it wants --lab as well", f)
+			}
+		}
+	}
 	if o.lab && o.proxy != "" {
 		bad("--lab brings its own proxy; leave --proxy out")
 	}
