@@ -45,13 +45,14 @@ type Environment struct {
 type Artifact string
 
 // The artifacts of a capture. ArtifactAct is the scenario's own act: it is
-// missing when no control to press was found.
+// missing when no control to press was found, and so is ArtifactWithdraw.
 const (
 	ArtifactRequests Artifact = "requests"
 	ArtifactStorage  Artifact = "storage"
 	ArtifactPage     Artifact = "page"
 	ArtifactScreen   Artifact = "screen"
 	ArtifactAct      Artifact = "act"
+	ArtifactWithdraw Artifact = "withdraw" // the way back after accepting, and what followed
 )
 
 // Mark is a named instant of a capture.
@@ -65,24 +66,29 @@ type MarkName string
 
 // The marks, in the order in which they can occur.
 const (
-	MarkLoad    MarkName = "load"    // load event of the first document
-	MarkStirred MarkName = "stirred" // the mouse was moved and its wheel turned, because nothing asked by itself
-	MarkSettled MarkName = "settled" // quiet; the state before any choice has been recorded
-	MarkActed   MarkName = "acted"   // the last click of the choice has been dispatched
-	MarkAfter   MarkName = "after"   // quiet after the choice
-	MarkReload  MarkName = "reload"  // reload asked for
-	MarkInner   MarkName = "inner"   // navigation to an inner page asked for
-	MarkDone    MarkName = "done"
+	MarkLoad      MarkName = "load"      // load event of the first document
+	MarkStirred   MarkName = "stirred"   // the mouse was moved and its wheel turned, because nothing asked by itself
+	MarkSettled   MarkName = "settled"   // quiet; the state before any choice has been recorded
+	MarkActed     MarkName = "acted"     // the last click of the choice has been dispatched
+	MarkAfter     MarkName = "after"     // quiet after the choice
+	MarkReload    MarkName = "reload"    // reload asked for
+	MarkInner     MarkName = "inner"     // navigation to an inner page asked for
+	MarkWithdraw  MarkName = "withdraw"  // the way back is looked for
+	MarkWithdrawn MarkName = "withdrawn" // the last click of the withdrawal has been dispatched
+	MarkReturn    MarkName = "return"    // reload after the withdrawal asked for
+	MarkDone      MarkName = "done"
 )
 
 // Act is one thing done to a page by trusted input events, recorded as a fact:
 // what was pressed, where, on whose advice, and what followed.
 type Act struct {
-	Kind     string  `json:"kind"` // click
+	Kind     string  `json:"kind"`           // click or scroll
+	Goal     Goal    `json:"goal,omitempty"` // what was to be reached; "" in old captures: the scenario's own
 	Purpose  Action  `json:"purpose"`
-	Text     string  `json:"text"` // the control's visible text
-	Page     int     `json:"page"` // index into Capture.Pages of the snapshot that the choice was made on
-	Node     int     `json:"node"` // index into that page's nodes
+	Text     string  `json:"text"`            // the control's visible text
+	Page     int     `json:"page"`            // index into Capture.Pages of the snapshot that the choice was made on
+	After    int     `json:"after,omitempty"` // index of the first one taken after the act; 0: none
+	Node     int     `json:"node"`            // index into that page's nodes
 	Box      Box     `json:"box"`
 	X        float64 `json:"x"`
 	Y        float64 `json:"y"`
@@ -251,10 +257,16 @@ func (c *Capture) PhaseAt(at int64) Phase {
 	case Reject:
 		return PhaseReject
 	case Accept:
+		if back, ok := c.Mark(MarkWithdrawn); ok && at >= back {
+			return PhaseWithdraw
+		}
 		return PhaseAccept
 	}
-	return PhaseBefore
+	return PhaseBefore // whoever closes a banner or goes on has chosen nothing
 }
+
+// Own tells whether an act belongs to the scenario's own goal.
+func (c *Capture) Own(a *Act) bool { return a.Goal == "" || a.Goal == c.Scenario.Goal() }
 
 // Mark returns the offset of the first mark of that name.
 func (c *Capture) Mark(name MarkName) (at int64, ok bool) {

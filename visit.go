@@ -38,11 +38,36 @@ type Scenario string
 const (
 	Idle   Scenario = "idle"   // nothing is touched
 	Reject Scenario = "reject" // refuse by the easiest route offered
-	Accept Scenario = "accept" // accept all
+	Accept Scenario = "accept" // accept all, then look for the way back, and withdraw
+	Close  Scenario = "close"  // close the banner without a choice; only where it can be closed
+	Scroll Scenario = "scroll" // scroll, and choose nothing; only where the banner says that this counts
 )
 
-// Scenarios lists every scenario in the order in which a visit runs them.
+// Scenarios are the scenarios that every visit runs, in their order.
 var Scenarios = []Scenario{Idle, Reject, Accept}
+
+// EveryScenario lists those that only some banners ask for as well.
+var EveryScenario = []Scenario{Idle, Reject, Accept, Close, Scroll}
+
+// Goal is what a visitor wants to reach at a page by pressing its controls.
+type Goal string
+
+// The goals.
+const (
+	GoalReject   Goal = "reject"
+	GoalAccept   Goal = "accept"
+	GoalWithdraw Goal = "withdraw" // after consent was given: find the way back, and take it back
+	GoalClose    Goal = "close"    // make the banner go without a choice
+	GoalScroll   Goal = "scroll"   // go on as if the banner were not there
+)
+
+// Goal is what is done in a scenario; "" in idle.
+func (s Scenario) Goal() Goal {
+	if s == Idle {
+		return ""
+	}
+	return Goal(s)
+}
 
 // Phase says when in a scenario something was first seen, or was still sent.
 type Phase string

@@ -25,9 +25,9 @@ type tree struct {
 	hint    *regexp.Regexp
 }
 
-func newTree(p *pc.Page) *tree {
+func (c *Classifier) newTree(p *pc.Page) *tree {
 	n := len(p.Nodes)
-	t := &tree{page: p, end: make([]int, n), visible: make([]bool, n), fixed: make([]bool, n), hint: regexp.MustCompile(`(?i)` + hintWords)}
+	t := &tree{page: p, end: make([]int, n), visible: make([]bool, n), fixed: make([]bool, n), hint: c.hint}
 	clear := make([]bool, n) // not faded out by an ancestor
 	for i := range p.Nodes {
 		nd := &p.Nodes[i]
@@ -107,7 +107,7 @@ func (cd *candidate) add(points float64, why string) {
 // Banner finds the consent banner of a page tree. layer is 1 for what the page
 // showed by itself, 2 after opening settings; controls carry it.
 func (c *Classifier) Banner(p *pc.Page, layer int) (pc.Banner, bool) {
-	t := newTree(p)
+	t := c.newTree(p)
 	best := c.best(t, layer)
 	if best == nil {
 		return pc.Banner{}, false
@@ -258,6 +258,9 @@ func (c *Classifier) rate(t *tree, i int, hinted, over bool, layer int) *candida
 	}
 	if fields > 0 {
 		cd.add(-2.5, "it has fields for text or holds an article")
+		if !over {
+			cd.add(-1, "and stands in the text of the page")
+		}
 	}
 	if links > 25 {
 		cd.add(-1.5, "more than 25 links")

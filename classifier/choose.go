@@ -17,9 +17,25 @@ type Choice struct {
 
 // Choose picks the control with which a visitor would reach the goal: the
 // refusing or accepting control if there is one, else the way to the settings,
-// and there, after switching off what is on, the saving one.
-func (c *Classifier) Choose(goal pc.Scenario, layer int, p *pc.Page) (Choice, bool) {
-	t := newTree(p)
+// and there, after switching off what is on, the saving one. To withdraw is to
+// find the way back first and then to refuse. A banner that can be closed has a
+// control to close; one that takes going on for consent is answered by scrolling.
+func (c *Classifier) Choose(goal pc.Goal, layer int, p *pc.Page) (Choice, bool) {
+	t := c.newTree(p)
+	if goal == pc.GoalWithdraw {
+		back, found := c.wayBack(t, layer == 1)
+		if layer > 1 { // what the way back opened is a second layer, or a page that says what withdraws
+			if ch, ok := c.answer(t, pc.GoalReject, layer); ok && !(found && back.Final && ch.Action != pc.ActReject) {
+				return ch, true
+			}
+		}
+		return back, found
+	}
+	return c.answer(t, goal, layer)
+}
+
+// answer picks the control of the banner that reaches the goal.
+func (c *Classifier) answer(t *tree, goal pc.Goal, layer int) (Choice, bool) {
 	cd := c.best(t, layer)
 	if layer > 1 {
 		cd = c.topmost(t, layer)
@@ -41,18 +57,28 @@ func (c *Classifier) Choose(goal pc.Scenario, layer int, p *pc.Page) (Choice, bo
 		return Choice{Node: ct.Node, Action: ct.Action, Text: ct.Text, Why: ct.Why, Final: final}, true
 	}
 	switch goal {
-	case pc.Accept:
+	case pc.GoalAccept:
 		for _, a := range []pc.Action{pc.ActAccept, pc.ActAcknowledge} {
 			if ct, ok := pick(a, .6); ok {
 				return choice(ct, true)
 			}
 		}
-	case pc.Reject:
-		if ct, ok := pick(pc.ActReject, .6); ok {
+	case pc.GoalClose:
+		if ct, ok := pick(pc.ActClose, .6); ok && layer == 1 {
 			return choice(ct, true)
 		}
+	case pc.GoalScroll:
+		if m := c.goingOn.FindString(cd.text); m != "" && layer == 1 {
+			return Choice{Node: cd.node, Action: pc.ActOther, Text: cut(m, 200), Why: "the banner takes going on for consent", Final: true}, true
+		}
+	case pc.GoalReject:
 		on, locked := firstOn(t, cd.controls)
-		if ct, ok := pick(pc.ActSave, .6); ok && (layer > 1 || hasToggle(cd.controls)) {
+		save, saves := pick(pc.ActSave, .6)
+		// From the third layer on a refusal may have been pressed already, and is yet to be saved.
+		if ct, ok := pick(pc.ActReject, .6); ok && !(layer > 2 && saves && on < 0 && hasToggle(cd.controls)) {
+			return choice(ct, true)
+		}
+		if ct, ok := save, saves; ok && (layer > 1 || hasToggle(cd.controls)) {
 			if on >= 0 {
 				node := c.handle(t, cd.controls[on].Node)
 				return Choice{Node: node, Action: pc.ActToggle, Text: cd.controls[on].Text, Why: "it is on; refusing means off"}, true

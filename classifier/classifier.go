@@ -15,6 +15,7 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
+	"regexp"
 	"slices"
 
 	pc "pecrawler"
@@ -24,7 +25,7 @@ import (
 var lists embed.FS
 
 // version is raised by any change of what the classifier says.
-const version = "4"
+const version = "5"
 
 // Classifier holds the compiled lists. It is safe for concurrent use.
 type Classifier struct {
@@ -32,11 +33,16 @@ type Classifier struct {
 	storage []storageEntry
 	hosts   map[string][]hostEntry
 	digest  string
+	hint    *regexp.Regexp // an id or class that speaks of consent
+	icon    *regexp.Regexp // one of a button to come back
+	goingOn *regexp.Regexp
+	ways    []way
 }
 
 // New compiles the built-in lists. The error names the file and line of a fault.
 func New() (*Classifier, error) {
-	c := &Classifier{phrases: grammar(), hosts: map[string][]hostEntry{}}
+	c := &Classifier{phrases: grammar(), hosts: map[string][]hostEntry{}, ways: ways(),
+		hint: regexp.MustCompile(`(?i)` + hintWords), icon: regexp.MustCompile(`(?i)` + icons), goingOn: regexp.MustCompile(goingOn)}
 	h := sha256.New()
 	for _, name := range []string{"storage.tsv", "hosts.tsv"} {
 		raw, err := lists.ReadFile("lists/" + name)
@@ -68,7 +74,7 @@ func (c *Classifier) Lists() string { return "own-" + c.digest }
 // rules know from the capture what is missing.
 func (c *Classifier) Annotate(_ pc.Look, captures map[pc.Scenario]*pc.Capture, page func(path string) (*pc.Page, error)) pc.Annotations {
 	a := pc.Annotations{Classifier: version, Lists: c.Lists(), Banners: []pc.Banner{}, Storage: []pc.Purpose{}, Requests: []pc.Purpose{}}
-	for _, s := range pc.Scenarios {
+	for _, s := range pc.EveryScenario {
 		capt := captures[s]
 		if capt == nil || !capt.Load.OK() {
 			continue

@@ -88,7 +88,7 @@ func TestASecondLayerNeedNotSayWhatItIsAbout(t *testing.T) {
 	if _, ok := c.Banner(p, 1); ok {
 		t.Error("a box that says nothing about cookies is a banner")
 	}
-	if ch, ok := c.Choose(pc.Reject, 2, p); !ok || ch.Node != 5 {
+	if ch, ok := c.Choose(pc.GoalReject, 2, p); !ok || ch.Node != 5 {
 		t.Errorf("behind the settings: %+v %v, want the control that rejects", ch, ok)
 	}
 }
@@ -116,13 +116,13 @@ func TestTogglesAreNamedByTheirLabels(t *testing.T) {
 	for i := range p.Nodes {
 		p.Nodes[i].Backend = int64(i + 1)
 	}
-	ch, ok := c.Choose(pc.Reject, 2, p)
+	ch, ok := c.Choose(pc.GoalReject, 2, p)
 	if !ok || ch.Text != "Personalised advertising" || ch.Action != pc.ActToggle || ch.Final {
 		t.Errorf("with the toggle on: %+v, %v", ch, ok)
 	}
 	no := false
 	p.Nodes[4].Checked = &no
-	if ch, ok = c.Choose(pc.Reject, 2, p); !ok || ch.Action != pc.ActSave || !ch.Final {
+	if ch, ok = c.Choose(pc.GoalReject, 2, p); !ok || ch.Action != pc.ActSave || !ch.Final {
 		t.Errorf("with the toggle off: %+v, %v", ch, ok)
 	}
 }
@@ -157,15 +157,64 @@ func FuzzBanner(f *testing.F) {
 				p.Nodes[i].Parent = -1
 			}
 		}
-		for _, layer := range []int{1, 2} {
+		for _, layer := range []int{1, 2, 3} {
 			if b, ok := c.Banner(&p, layer); ok && (b.Node < 0 || b.Node >= len(p.Nodes)) {
 				t.Errorf("the banner is node %d of %d", b.Node, len(p.Nodes))
 			}
-			for _, goal := range []pc.Scenario{pc.Accept, pc.Reject} {
+			for _, goal := range []pc.Goal{pc.GoalAccept, pc.GoalReject, pc.GoalWithdraw, pc.GoalClose, pc.GoalScroll} {
 				if ch, ok := c.Choose(goal, layer, &p); ok && (ch.Node < 0 || ch.Node >= len(p.Nodes)) {
 					t.Errorf("the choice is node %d of %d", ch.Node, len(p.Nodes))
 				}
 			}
 		}
 	})
+}
+
+// The way back is what a visitor who has accepted would press; a shop's own
+// settings and prose about cookies are not.
+func TestTheWayBack(t *testing.T) {
+	c := newClassifier(t)
+	for _, x := range []struct {
+		tag, text, id string
+		layer         int
+		want          pc.Action // "": none
+		final         bool
+	}{
+		{"a", "Cookie settings", "", 1, pc.ActSettings, false}, {"button", "Manage your cookies", "", 1, pc.ActSettings, false}, {"a", "Gosodiadau cwcis", "", 1, pc.ActSettings, false},
+		{"a", "Cookie-Einstellungen", "", 1, pc.ActSettings, false}, {"a", "Privacy choices", "", 1, pc.ActSettings, false}, {"a", "Gérer les cookies", "", 1, pc.ActSettings, false},
+		{"button", "Withdraw consent", "", 1, pc.ActReject, true}, {"button", "Tynnu cydsyniad yn ôl", "", 2, pc.ActReject, true}, {"button", "Einwilligung widerrufen", "", 1, pc.ActReject, true},
+		{"button", "", "ot-sdk-btn ot-floating-button", 1, pc.ActSettings, false}, {"a", "Cookie policy", "", 1, pc.ActPolicy, false},
+		{"a", "Cookie policy", "", 2, "", false}, {"a", "Settings", "", 1, "", false}, {"a", "Delivery options", "", 1, "", false}, {"a", "Oat and ginger cookies, from our own oven, with real butter and love", "", 1, "", false}, {"button", "Share my basket", "", 1, "", false},
+	} {
+		box := &pc.Box{X: 10, Y: 2000, W: 120, H: 30} // the foot of a long page
+		p := &pc.Page{Width: 1366, Height: 900, Nodes: []pc.Node{{Parent: -1, Tag: "html", Box: &pc.Box{W: 1366, H: 3000}},
+			{Parent: 0, Tag: x.tag, Attrs: map[string]string{"href": "/x", "class": x.id}, Box: box, Style: &pc.Style{Opacity: 1}, Backend: 3}}}
+		if x.text != "" {
+			p.Nodes = append(p.Nodes, pc.Node{Parent: 1, Tag: "#text", Text: x.text, Box: box})
+		}
+		ch, ok := c.Choose(pc.GoalWithdraw, x.layer, p)
+		if ok != (x.want != "") || ok && (ch.Action != x.want || ch.Final != x.final || ch.Why == "") {
+			t.Errorf("%s %q at layer %d: %+v, %v; want %q", x.tag, x.text+x.id, x.layer, ch, ok, x.want)
+		}
+	}
+}
+
+func TestWordsThatTakeGoingOnForConsent(t *testing.T) {
+	c := newClassifier(t)
+	for text, want := range map[string]bool{
+		"By continuing to use this site you agree to our use of cookies": true, "If you scroll you accept them.": true, "En poursuivant votre navigation vous acceptez": true,
+		"Drwy barhau i ddefnyddio'r wefan hon rydych yn cytuno": true, "You can continue without accepting": false, "By using cookies we learn which pages are read. You can agree or refuse.": false,
+		"We use cookies to continue improving": false,
+	} {
+		box, plain := &pc.Box{Y: 700, W: 1366, H: 200}, &pc.Style{Opacity: 1}
+		p := &pc.Page{Width: 1366, Height: 900, Nodes: []pc.Node{{Parent: -1, Tag: "html", Box: &pc.Box{W: 1366, H: 900}},
+			{Parent: 0, Tag: "div", Attrs: map[string]string{"class": "cookie-banner"}, Box: box, Style: &pc.Style{Opacity: 1, Position: "fixed"}, Backend: 2}, {Parent: 1, Tag: "#text", Text: text + " Cookies.", Box: box},
+			{Parent: 1, Tag: "button", Box: box, Style: plain, Backend: 3}, {Parent: 3, Tag: "#text", Text: "Accept all", Box: box}}}
+		if _, ok := c.Banner(p, 1); !ok {
+			t.Fatalf("%q: no banner", text)
+		}
+		if ch, got := c.Choose(pc.GoalScroll, 1, p); got != want {
+			t.Errorf("%q: %+v %v, want %v", text, ch, got, want)
+		}
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -24,40 +26,50 @@ const (
 	effectNone    = "none"
 )
 
-// act makes the scenario's choice by pressing visible controls, as the chooser
-// advises, and records each press. It returns whether the choice took effect.
-func (r *run) act(ctx context.Context) (bool, error) {
+// marksOf are the instants of a goal: where its pictures are taken, and its last
+// click. What is missing when it is not reached is named too.
+func marksOf(goal pc.Goal) (during, done pc.MarkName, what pc.Artifact) {
+	if goal == pc.GoalWithdraw {
+		return pc.MarkWithdraw, pc.MarkWithdrawn, pc.ArtifactWithdraw
+	}
+	return pc.MarkSettled, pc.MarkActed, pc.ArtifactAct
+}
+
+// act reaches a goal by pressing visible controls, as the chooser advises, and
+// records each press. It returns whether the last press took effect.
+func (r *run) act(ctx context.Context, goal pc.Goal) (bool, error) {
+	during, _, what := marksOf(goal)
 	layer, acted := 1, false
 	for n := range maxActs {
 		if r.page == nil {
-			r.missing(pc.ArtifactAct, "the page could not be looked at")
+			r.missing(what, "the page could not be looked at")
 			return false, nil
 		}
-		choice, ok := r.choose(layer, r.page)
+		choice, ok := r.choose(goal, layer, r.page)
 		if !ok {
 			if acted {
 				return true, nil
 			}
-			why := "no control to " + string(r.scenario) + " was found"
+			why := fmt.Sprintf("no control to %s was found", goal)
 			if n > 0 {
-				why = fmt.Sprintf("no control to %s was found after %d clicks", r.scenario, n)
+				why = fmt.Sprintf("no control to %s was found after %d clicks", goal, n)
 			}
-			r.missing(pc.ArtifactAct, why)
+			r.missing(what, why)
 			return false, nil
 		}
-		if choice.Final && !acted {
+		if choice.Final && !acted && during == pc.MarkSettled {
 			// What is there now is there before the choice.
 			if err := r.store(ctx, pc.MarkSettled); err != nil {
 				return false, err
 			}
 		}
 		asked := r.page
-		act, err := r.press(ctx, choice)
+		act, err := r.press(ctx, goal, choice)
 		if ctx.Err() != nil {
 			return false, ctx.Err()
 		}
 		if err != nil {
-			r.missing(pc.ArtifactAct, fmt.Sprintf("%q could not be pressed: %v", choice.Text, err))
+			r.missing(what, fmt.Sprintf("%q could not be pressed: %v", choice.Text, err))
 			return false, nil
 		}
 		act.Effect, err = r.effect(ctx, choice)
@@ -66,41 +78,47 @@ func (r *run) act(ctx context.Context) (bool, error) {
 		}
 		r.capt.Acts = append(r.capt.Acts, act)
 		if choice.Final {
-			r.c.met.acts.WithLabelValues(string(r.scenario), act.Effect).Inc()
-			if act.Effect == effectNone {
-				r.missing(pc.ArtifactAct, fmt.Sprintf("pressing %q had no visible effect", choice.Text))
-				return false, nil
-			}
+			r.c.met.acts.WithLabelValues(string(goal), act.Effect).Inc()
+		}
+		// To go on as if the banner were not there need not change anything that is seen.
+		if act.Effect == effectNone && (choice.Final || goal == pc.GoalWithdraw) && goal != pc.GoalScroll {
+			r.missing(what, fmt.Sprintf("pressing %q had no visible effect", choice.Text))
+			return false, nil
+		}
+		if choice.Final {
 			acted = true
+			if goal == pc.GoalClose || goal == pc.GoalScroll {
+				return true, nil
+			}
 			// Some ask once more, whether the visitor is sure. Whoever is answers that too.
-			again, err := r.asksAgain(ctx, choice, asked)
+			layer = max(layer+1, 2)
+			again, err := r.asksAgain(ctx, goal, layer, choice, asked, act.Effect)
 			if err != nil || !again {
 				return true, err
 			}
-			layer = max(layer, 2)
 		}
-		if choice.Action == pc.ActSettings {
+		if !choice.Final && choice.Action != pc.ActToggle {
 			layer++
 			// The panel may come by animation or from the network.
 			r.t.settle(ctx, 700*time.Millisecond, 400*time.Millisecond, 4*time.Second)
 		}
-		if err := r.shot(ctx, pc.MarkSettled, max(layer, 2)); err != nil {
+		if err := r.shot(ctx, during, max(layer, 2)); err != nil {
 			return false, err
 		}
 	}
-	r.missing(pc.ArtifactAct, fmt.Sprintf("no choice after %d clicks", maxActs))
+	r.missing(what, fmt.Sprintf("no choice after %d clicks", maxActs))
 	return false, nil
 }
 
 // choose asks the chooser, and passes over a node that the page does not have.
-func (r *run) choose(layer int, p *pc.Page) (Choice, bool) {
-	c, ok := r.c.chooser.Choose(r.scenario, layer, p)
+func (r *run) choose(goal pc.Goal, layer int, p *pc.Page) (Choice, bool) {
+	c, ok := r.c.chooser.Choose(goal, layer, p)
 	return c, ok && c.Node >= 0 && c.Node < len(p.Nodes)
 }
 
 // asksAgain tells whether, after a choice was made, something still asks for
-// it that was not there to be pressed before.
-func (r *run) asksAgain(ctx context.Context, made Choice, asked *pc.Page) (bool, error) {
+// it that was not there to be pressed before, or the choice is yet to be saved.
+func (r *run) asksAgain(ctx context.Context, goal pc.Goal, layer int, made Choice, asked *pc.Page, effect string) (bool, error) {
 	if !sleep(ctx, 400*time.Millisecond) {
 		return false, ctx.Err()
 	}
@@ -108,8 +126,13 @@ func (r *run) asksAgain(ctx context.Context, made Choice, asked *pc.Page) (bool,
 	if err != nil {
 		return false, ctx.Err() // it may be navigating: nobody asks
 	}
-	next, ok := r.choose(2, p)
-	if !ok || !next.Final || next.Action != made.Action || shownIn(asked, p.Nodes[next.Node].Backend) {
+	next, ok := r.choose(goal, layer, p)
+	if !ok || !next.Final || rootOf(asked) != rootOf(p) {
+		return false, nil // a page that was loaded anew does not ask again, it asks
+	}
+	unsaved := layer > 2 && effect == effectChanged && made.Action == pc.ActReject && next.Action == pc.ActSave
+	repeated := next.Action == made.Action && !shownIn(asked, p.Nodes[next.Node].Backend)
+	if !unsaved && !repeated {
 		return false, nil
 	}
 	r.page = p
@@ -118,11 +141,17 @@ func (r *run) asksAgain(ctx context.Context, made Choice, asked *pc.Page) (bool,
 
 // press scrolls the control into view and clicks its middle with trusted mouse
 // events, as a person would: what lies on top of it gets the click.
-func (r *run) press(ctx context.Context, choice Choice) (pc.Act, error) {
+func (r *run) press(ctx context.Context, goal pc.Goal, choice Choice) (pc.Act, error) {
+	_, done, _ := marksOf(goal)
 	node := &r.page.Nodes[choice.Node]
-	act := pc.Act{Kind: "click", Purpose: choice.Action, Text: cut(choice.Text, 200), Page: len(r.capt.Pages) - 1, Node: choice.Node, Chooser: r.c.chooser.Version(), Why: choice.Why}
+	act := pc.Act{Kind: "click", Goal: goal, Purpose: choice.Action, Text: cut(choice.Text, 200), Page: len(r.capt.Pages) - 1, Node: choice.Node, Chooser: r.c.chooser.Version(), Why: choice.Why}
 	if node.Box != nil {
 		act.Box = *node.Box
+	}
+	if goal == pc.GoalScroll {
+		act.Kind, act.At = "scroll", r.t.at()
+		r.capt.Marks = append(r.capt.Marks, pc.Mark{Name: done, At: act.At})
+		return act, r.wheel(ctx)
 	}
 	x, y, err := r.middle(ctx, cdp.BackendNodeID(node.Backend))
 	if err != nil {
@@ -137,7 +166,7 @@ func (r *run) press(ctx context.Context, choice Choice) (pc.Act, error) {
 		if e.Type == input.DispatchMouseEventTypeMousePressed {
 			act.At = r.t.at()
 			if choice.Final {
-				r.capt.Marks = append(r.capt.Marks, pc.Mark{Name: pc.MarkActed, At: act.At})
+				r.capt.Marks = append(r.capt.Marks, pc.Mark{Name: done, At: act.At})
 			}
 		}
 		ectx, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -190,7 +219,7 @@ func (r *run) middle(ctx context.Context, id cdp.BackendNodeID) (x, y float64, e
 func (r *run) effect(ctx context.Context, choice Choice) (string, error) {
 	before := r.page
 	id := before.Nodes[choice.Node].Backend
-	text := visibleText(before, 200_000)
+	text, state := visibleText(before, 200_000), stateAround(before, id)
 	effect := effectNone
 	for range 10 {
 		if !sleep(ctx, 300*time.Millisecond) {
@@ -207,7 +236,7 @@ func (r *run) effect(ctx context.Context, choice Choice) (string, error) {
 		switch {
 		case !shownIn(p, id):
 			return effectGone, nil
-		case visibleText(p, 200_000) != text || checkedIn(p, id) != checkedIn(before, id):
+		case visibleText(p, 200_000) != text || stateAround(p, id) != state:
 			effect = effectChanged
 			if !choice.Final {
 				return effect, nil
@@ -226,9 +255,55 @@ func find(p *pc.Page, backend int64) *pc.Node {
 	return nil
 }
 
-func checkedIn(p *pc.Page, backend int64) bool {
-	n := find(p, backend)
-	return n != nil && n.Checked != nil && *n.Checked
+// rootOf tells documents apart: the node id of the first element.
+func rootOf(p *pc.Page) int64 {
+	for i := range p.Nodes {
+		if p.Nodes[i].Backend != 0 {
+			return p.Nodes[i].Backend
+		}
+	}
+	return 0
+}
+
+// stateAround is the state of the controls around a node, in the part of the
+// page that stands over the rest with it: what is switched on, and what their
+// classes say. The node's own classes change when the mouse is over it, so only
+// its switch counts.
+func stateAround(p *pc.Page, backend int64) string {
+	at := slices.IndexFunc(p.Nodes, func(n pc.Node) bool { return n.Backend == backend && backend != 0 })
+	if at < 0 {
+		return ""
+	}
+	top := at
+	for k := at; k >= 0; k = p.Nodes[k].Parent {
+		if s := p.Nodes[k].Style; s != nil && s.Position == "fixed" || p.Nodes[k].Tag == "dialog" {
+			top = k
+		}
+	}
+	inside := map[int]bool{top: true}
+	var b strings.Builder
+	for i := top; i < len(p.Nodes); i++ {
+		n := &p.Nodes[i]
+		if i > top && !inside[n.Parent] {
+			if n.Parent < top {
+				break
+			}
+			continue
+		}
+		inside[i] = true
+		if n.Checked != nil {
+			fmt.Fprintf(&b, "%d%t ", i, *n.Checked)
+		}
+		switch n.Tag {
+		case "button", "a", "input", "label", "li":
+			fmt.Fprintf(&b, "%s%s", n.Attrs["aria-checked"], n.Attrs["aria-pressed"])
+			if i != at && top != at {
+				b.WriteString(n.Attrs["class"])
+			}
+			b.WriteByte(';')
+		}
+	}
+	return b.String()
 }
 
 // shownIn tells whether a node is still to be seen: laid out, on the screen, and

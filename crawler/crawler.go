@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,8 +23,9 @@ import (
 type Chooser interface {
 	// Choose picks the control to press on this page tree to reach the goal.
 	// layer is 1 for what the page showed by itself, 2 after opening settings.
+	// To withdraw, layer 1 is any page after the choice, 2 what the way back led to.
 	// ok is false when the page offers no way.
-	Choose(goal pc.Scenario, layer int, page *pc.Page) (c Choice, ok bool)
+	Choose(goal pc.Goal, layer int, page *pc.Page) (c Choice, ok bool)
 	Version() string
 }
 
@@ -79,7 +81,7 @@ func (c Config) Defaults() Config {
 	set(&c.Quiet, time.Second)
 	set(&c.Cap, 15*time.Second)
 	set(&c.Late, 10*time.Second)
-	set(&c.Limit, 90*time.Second)
+	set(&c.Limit, 150*time.Second)
 	return c
 }
 
@@ -199,21 +201,23 @@ func (c *Crawler) Visit(ctx context.Context, v pc.Visit, sink Sink) error {
 		return nil
 	}
 	shy := false // nothing asked while the page was left alone
-	for _, s := range v.Scenarios {
+	for i := 0; i < len(v.Scenarios); i++ {
+		s := v.Scenarios[i]
 		begin := time.Now()
-		capt, asked, err := c.scenario(ctx, v, look, s, shy, sink)
+		r, err := c.scenario(ctx, v, look, s, shy, sink)
 		c.met.stage.WithLabelValues(string(s)).Observe(time.Since(begin).Seconds())
 		if err != nil {
 			return fmt.Errorf("visit %s, %s: %w", v.Site, s, err)
 		}
-		if err := addJSON(sink, string(s)+"/capture.json", capt); err != nil {
+		if err := addJSON(sink, string(s)+"/capture.json", r.capt); err != nil {
 			return err
 		}
 		if s == pc.Idle {
-			if !capt.Load.OK() {
+			if !r.capt.Load.OK() {
 				return nil // nothing to press on a page that was not shown
 			}
-			shy = !asked
+			shy = !r.asked
+			v.Scenarios = append(slices.Clone(v.Scenarios), r.suggested()...)
 		}
 	}
 	return nil

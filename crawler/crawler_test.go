@@ -27,8 +27,8 @@ type byText map[pc.Scenario][]string // texts for layer 1, 2, ...
 
 func (b byText) Version() string { return "test" }
 
-func (b byText) Choose(goal pc.Scenario, layer int, page *pc.Page) (crawler.Choice, bool) {
-	texts := b[goal]
+func (b byText) Choose(goal pc.Goal, layer int, page *pc.Page) (crawler.Choice, bool) {
+	texts := b[pc.Scenario(goal)]
 	if layer > len(texts) {
 		return crawler.Choice{}, false
 	}
@@ -111,7 +111,7 @@ func visit(t *testing.T, c *crawler.Crawler, url string, scenarios ...pc.Scenari
 }
 
 const shop = `<!doctype html><html lang="en"><head><title>Shop</title><link rel="preload" as="image" href="/early.gif"><script>document.cookie="early=1";new Image().src="/first.gif"</script></head>
-<body><h1>Shop</h1><p><a href="/about">About us</a></p><iframe src="http://localhost:%[1]s/frame" width="300" height="100"></iframe><cookie-box></cookie-box>
+<body><h1>Shop</h1><p><a href="/about">About us</a> <button onclick="document.cookie='choice=no';document.cookie='ads=;max-age=0';this.remove()">Withdraw consent</button></p><iframe src="http://localhost:%[1]s/frame" width="300" height="100"></iframe><cookie-box></cookie-box>
 <script>
 localStorage.setItem("visits","1");
 if (document.cookie.includes("ads=yes")) { new Image().src="http://localhost:%[1]s/track.gif?uid=123456789012"; }
@@ -166,7 +166,7 @@ func hasRequest(c *pc.Capture, part string, phase pc.Phase) bool {
 // in a closed shadow root is pressed, and nothing carries over.
 func TestVisit(t *testing.T) {
 	srv := shopServer(t)
-	c := newCrawler(t, byText{pc.Accept: {"Accept all"}, pc.Reject: {"Settings", "Refuse everything"}})
+	c := newCrawler(t, byText{pc.Accept: {"Accept all"}, pc.Reject: {"Settings", "Refuse everything"}, "withdraw": {"Withdraw consent"}})
 	p := visit(t, c, srv.URL+"/", pc.Scenarios...)
 
 	idle := p.capture(t, pc.Idle)
@@ -184,8 +184,16 @@ func TestVisit(t *testing.T) {
 		}
 	}
 	accept := p.capture(t, pc.Accept)
-	if len(accept.Acts) != 1 || accept.Acts[0].Effect != "gone" {
+	if len(accept.Acts) != 2 || accept.Acts[0].Effect != "gone" || !accept.Own(&accept.Acts[0]) || accept.Acts[1].Goal != pc.GoalWithdraw || accept.Acts[1].Effect != "gone" {
 		t.Fatalf("accept: acts %+v, missing %v", accept.Acts, accept.Missing)
+	}
+	for _, a := range accept.Acts { // the picture before and the one after
+		if a.Page >= a.After || a.After >= len(accept.Pages) {
+			t.Errorf("accept: the press of %q stands between the pages %d and %d of %d", a.Text, a.Page, a.After, len(accept.Pages))
+		}
+	}
+	if !slices.ContainsFunc(accept.Storage, func(it pc.StorageItem) bool { return it.Name == "ads" && it.Gone == pc.MarkWithdrawn }) || hasRequest(accept, "track.gif", pc.PhaseWithdraw) {
+		t.Errorf("accept: what was withdrawn goes on: %+v", accept.Storage)
 	}
 	if !slices.Contains(names(accept), "cookie 127.0.0.1 ads after") || !hasRequest(accept, "track.gif", pc.PhaseAccept) {
 		t.Errorf("accept: the tracker after the choice was lost: %q", names(accept))
@@ -318,5 +326,26 @@ func TestShyBanners(t *testing.T) {
 				t.Errorf("reject: stirred %v, acts %+v, missing %v; want the button found and pressed", moved, c.Acts, c.Missing)
 			}
 		})
+	}
+}
+
+// A banner that can be closed, or takes going on for consent, is closed or
+// scrolled past in a scenario of its own; that is no choice.
+func TestClosedAndPassedOver(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, `<!doctype html><title>Shy</title><div style="height:3000px">Hello</div><script>
+			const go = (v) => { document.cookie = "went=" + v; document.querySelector("p").remove(); };
+			addEventListener("scroll", () => go("on"), { once: true });</script>
+			<p style="position:fixed;bottom:0"><button onclick="go('away')">Close</button> <button>Scroll on</button> <button onclick="go('yes')">Accept all</button></p>`)
+	}))
+	t.Cleanup(srv.Close)
+	p := visit(t, newCrawler(t, byText{pc.Accept: {"Accept all"}, pc.Close: {"Close"}, pc.Scroll: {"Scroll on"}}), srv.URL+"/", pc.Idle)
+	for s, want := range map[pc.Scenario]string{pc.Close: "away", pc.Scroll: "on"} {
+		c := p.capture(t, s)
+		i := slices.IndexFunc(c.Storage, func(it pc.StorageItem) bool { return it.Name == "went" })
+		if len(c.Acts) != 1 || i < 0 || c.Storage[i].Value != want || c.Storage[i].First != pc.MarkAfter || c.PhaseAt(c.Storage[i].At) != pc.PhaseBefore {
+			t.Errorf("%s: acts %+v, stored %+v, missing %v", s, c.Acts, c.Storage, c.Missing)
+		}
 	}
 }

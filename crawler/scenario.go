@@ -18,15 +18,14 @@ import (
 )
 
 // scenario runs one scenario in a browser context of its own. stir says that a
-// banner may wait for the visitor to move. asked tells whether the page showed
-// something to choose. An error is our fault; whatever the site did is in the
-// capture.
-func (c *Crawler) scenario(ctx context.Context, v pc.Visit, look pc.Look, s pc.Scenario, stir bool, sink Sink) (_ *pc.Capture, asked bool, _ error) {
+// banner may wait for the visitor to move. An error is our fault; whatever the
+// site did is in the capture of the run.
+func (c *Crawler) scenario(ctx context.Context, v pc.Visit, look pc.Look, s pc.Scenario, stir bool, sink Sink) (*run, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Limit)
 	defer cancel()
 	b, release, err := c.browser(ctx)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	broken := false
 	defer func() { release(broken) }()
@@ -34,9 +33,9 @@ func (c *Crawler) scenario(ctx context.Context, v pc.Visit, look pc.Look, s pc.S
 	if err := r.inBrowser(ctx, b, v); err != nil {
 		// The reader sees the end of the browser as every call does; ask, lest one bad page costs a good browser.
 		broken = errors.Is(err, errBrowserGone) || !b.alive(context.WithoutCancel(ctx))
-		return nil, false, err
+		return nil, err
 	}
-	return r.capt, r.asked, nil
+	return r, nil
 }
 
 // inBrowser is one scenario in one browser.
@@ -104,6 +103,7 @@ type run struct {
 	page     *pc.Page // the last tree taken
 	stir     bool     // move as a visitor does when nothing asks: some banners wait for it
 	asked    bool     // something to choose was seen
+	back     bool     // consent is being withdrawn
 }
 
 // play is the script of a scenario. It returns an error only when the parts
@@ -140,15 +140,16 @@ func (r *run) play(ctx context.Context, address string) error {
 	if !r.capt.Load.OK() {
 		return ctx.Err()
 	}
-	if r.scenario != pc.Idle {
-		acted, err := r.act(ctx)
+	if goal := r.scenario.Goal(); goal != "" {
+		acted, err := r.act(ctx, goal)
+		if err == nil && acted {
+			err = r.after(ctx)
+		}
+		if err == nil && acted && goal == pc.GoalAccept {
+			err = r.withdraw(ctx)
+		}
 		if err != nil {
 			return err
-		}
-		if acted {
-			if err := r.after(ctx); err != nil {
-				return err
-			}
 		}
 	}
 	r.mark(pc.MarkDone)
@@ -237,27 +238,47 @@ func (r *run) move(ctx context.Context, wheel bool) {
 	if len(r.capt.Marks) > 0 && r.capt.Marks[len(r.capt.Marks)-1].Name != pc.MarkStirred {
 		r.mark(pc.MarkStirred)
 	}
-	w, h := float64(r.c.cfg.Width), float64(r.c.cfg.Height)
 	// A page that does not answer is noticed by the next snapshot.
-	if wheel { // cdproto leaves out a zero, and Chromium insists on both
-		r.t.page.Call(ctx, "Input.dispatchMouseEvent", map[string]any{"type": "mouseWheel", "x": w / 2, "y": h / 2, "deltaX": 0, "deltaY": 240}, nil)
+	if wheel {
+		r.wheel(ctx)
 		return
 	}
+	w, h := float64(r.c.cfg.Width), float64(r.c.cfg.Height)
 	for _, at := range [][2]float64{{.3, .35}, {.45, .4}, {.5, .55}} {
 		cdp.Call(ctx, r.t.page, input.DispatchMouseEvent, input.DispatchMouseEventParams{Type: input.DispatchMouseEventTypeMouseMoved, X: w * at[0], Y: h * at[1]})
 	}
+}
+
+// wheel turns the mouse wheel in the middle of the page.
+func (r *run) wheel(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	// cdproto leaves out a zero, and Chromium insists on both.
+	return r.t.page.Call(ctx, "Input.dispatchMouseEvent", map[string]any{"type": "mouseWheel", "x": r.c.cfg.Width / 2, "y": r.c.cfg.Height / 2, "deltaX": 0, "deltaY": 240}, nil)
 }
 
 func emptyOrBad(m *pc.Request) bool { return m == nil || m.Status >= 400 }
 
 // banner asks the chooser whether it sees anything to press.
 func (r *run) banner(p *pc.Page) bool {
-	for _, goal := range []pc.Scenario{pc.Accept, pc.Reject} {
-		if _, ok := r.c.chooser.Choose(goal, 1, p); ok {
-			return true
+	return r.offers(pc.GoalAccept, p) || r.offers(pc.GoalReject, p)
+}
+
+func (r *run) offers(goal pc.Goal, p *pc.Page) bool {
+	_, ok := r.c.chooser.Choose(goal, 1, p)
+	return ok
+}
+
+// suggested are the scenarios that only this banner asks for: it can be closed
+// without a choice, or says that going on is one.
+func (r *run) suggested() []pc.Scenario {
+	var more []pc.Scenario
+	for _, s := range []pc.Scenario{pc.Close, pc.Scroll} {
+		if r.asked && r.page != nil && r.offers(s.Goal(), r.page) {
+			more = append(more, s)
 		}
 	}
-	return false
+	return more
 }
 
 // after records what follows a choice: quiet, reload, and one inner page.
@@ -292,6 +313,46 @@ func (r *run) after(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// withdraw goes back on the consent that was given, as a visitor would: find the
+// way, refuse there, and see at the next load whether it is honoured.
+func (r *run) withdraw(ctx context.Context) error {
+	if err := r.t.trouble(); err != nil {
+		r.missing(pc.ArtifactWithdraw, err.Error())
+		return nil
+	}
+	r.back = true
+	r.mark(pc.MarkWithdraw)
+	if err := r.shot(ctx, pc.MarkWithdraw, 1); err != nil {
+		return err
+	}
+	short := min(2*time.Second, r.c.cfg.Floor)
+	if _, ok := r.choose(pc.GoalWithdraw, 1, r.page); !ok && r.page.URL != r.capt.FinalURL {
+		// An inner page may lack what the front page has.
+		if err := r.again(ctx, "Page.navigate", page.NavigateParams{URL: r.capt.FinalURL}, short); err != nil {
+			return err
+		}
+		if err := r.shot(ctx, pc.MarkWithdraw, 1); err != nil {
+			return err
+		}
+	}
+	done, err := r.act(ctx, pc.GoalWithdraw)
+	if err != nil || !done {
+		return err
+	}
+	r.t.settle(ctx, short, r.c.cfg.Quiet, 8*time.Second)
+	if err := r.store(ctx, pc.MarkWithdrawn); err != nil {
+		return err
+	}
+	if err := r.shot(ctx, pc.MarkWithdrawn, 1); err != nil {
+		return err
+	}
+	r.mark(pc.MarkReturn)
+	if err := r.again(ctx, "Page.reload", page.ReloadParams{}, short); err != nil {
+		return err
+	}
+	return r.store(ctx, pc.MarkReturn)
 }
 
 // again loads a page in the same context and settles it.
@@ -374,6 +435,9 @@ func (r *run) mark(name pc.MarkName) {
 
 // missing records what could not be gathered; the first reason stands.
 func (r *run) missing(a pc.Artifact, why string) {
+	if r.back { // the choice itself has been recorded in full
+		a = pc.ArtifactWithdraw
+	}
 	if r.capt.Missing[a] == "" {
 		r.capt.Missing[a] = cut(why, 300)
 	}
@@ -422,6 +486,9 @@ func (r *run) shot(ctx context.Context, mark pc.MarkName, layer int) error {
 		if err := r.sink.Add(snap.Screen, img.Data); err != nil {
 			return err
 		}
+	}
+	for i := len(r.capt.Acts) - 1; i >= 0 && r.capt.Acts[i].After == 0; i-- {
+		r.capt.Acts[i].After = n
 	}
 	r.capt.Pages = append(r.capt.Pages, snap)
 	return nil

@@ -268,7 +268,7 @@ func (b *Bundle) decode() error {
 	if err := b.unmarshal("look.json", &b.look); err != nil {
 		return err
 	}
-	for _, s := range pc.Scenarios {
+	for _, s := range pc.EveryScenario {
 		name := string(s) + "/capture.json"
 		if _, ok := b.parts[name]; !ok {
 			continue

@@ -50,6 +50,10 @@ window.site = (() => {
     c = { statistics: !!c.statistics, advertising: !!c.advertising };
     if (framed) { parent.postMessage({ consent: c }, "*"); return; }
     if (localStorage.getItem("site-choice") === "withdrawn") c = { statistics: false, advertising: false };
+    if (has("withdrawal-ignored")) { // what was allowed once goes on for ever
+      if (c.statistics || c.advertising) localStorage.setItem("site-once", JSON.stringify(c));
+      c = JSON.parse(localStorage.getItem("site-once")) || c;
+    }
     const lost = last && (last.statistics && !c.statistics || last.advertising && !c.advertising);
     last = c;
     if (plan.remember) localStorage.setItem("site-choice", c.statistics || c.advertising ? "yes" : "no");

@@ -269,7 +269,7 @@ func (h *Handler) site(w http.ResponseWriter, r *http.Request) error {
 
 // look gathers the pictures of a bundle and says what was done to the page.
 func look(b *evidence.Bundle) (pics []picture, acts []string) {
-	for _, s := range pc.Scenarios {
+	for _, s := range pc.EveryScenario {
 		c := b.Captures()[s]
 		if c == nil {
 			continue

@@ -92,12 +92,17 @@ func scene(d *pc.Dossier, s pc.Scenario) *Scene {
 			sc.Requests = append(sc.Requests, it)
 		}
 	}
+	own := []pc.Act{}
 	for _, a := range c.Acts {
+		if !c.Own(&a) {
+			continue // the way back after accepting is no part of the choice
+		}
+		own = append(own, a)
 		sc.Acts = append(sc.Acts, Act{Ref: fmt.Sprintf("%s/pages/%d#%d", s, a.Page, a.Node), Purpose: string(a.Purpose), Effect: a.Effect})
 	}
 	_, marked := c.Mark(pc.MarkActed)
 	_, missing := c.Missing[pc.ArtifactAct]
-	sc.Acted = marked && !missing && len(c.Acts) > 0 && c.Acts[len(c.Acts)-1].Effect != "none"
+	sc.Acted = marked && !missing && len(own) > 0 && own[len(own)-1].Effect != "none"
 	byRef := func(a, b Item) int { return strings.Compare(a.Ref, b.Ref) }
 	slices.SortFunc(sc.Storage, byRef)
 	slices.SortFunc(sc.Requests, byRef)
@@ -128,7 +133,7 @@ func refIndex(r pc.Ref, s pc.Scenario, list string) (int, bool) {
 // whenOf names the last mark of the sequence that an offset lies behind.
 func whenOf(c *pc.Capture, at int64) string {
 	when := pc.MarkSettled
-	for _, m := range []pc.MarkName{pc.MarkActed, pc.MarkReload, pc.MarkInner} {
+	for _, m := range []pc.MarkName{pc.MarkActed, pc.MarkReload, pc.MarkInner, pc.MarkWithdrawn, pc.MarkReturn} {
 		if t, ok := c.Mark(m); ok && at >= t {
 			when = m
 			if m == pc.MarkActed {

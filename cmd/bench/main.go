@@ -115,7 +115,7 @@ func startLab(ctx context.Context, bin string) (proxy, ca string, pid int, stop 
 // chooser lends the classifier to the crawler.
 type chooser struct{ *classifier.Classifier }
 
-func (c chooser) Choose(goal pc.Scenario, layer int, p *pc.Page) (crawler.Choice, bool) {
+func (c chooser) Choose(goal pc.Goal, layer int, p *pc.Page) (crawler.Choice, bool) {
 	ch, ok := c.Classifier.Choose(goal, layer, p)
 	return crawler.Choice(ch), ok
 }

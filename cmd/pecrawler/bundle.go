@@ -34,7 +34,7 @@ func bundleCmd(_ context.Context, e env, args []string) error {
 	}
 	v, look := b.Visit(), b.Look()
 	fmt.Fprintf(e.stdout, "%s\n\nsite    %s\nvisit   %d of sweep %s\nsealed  %s\nlook    %s %s (HTTP %d, robots %s)\n", b.Digest(), v.Site, v.Number, v.Sweep, m.SealedAt.Format("2006-01-02 15:04:05 MST"), look.Load.Outcome, look.Load.Reason, look.Status, look.Robots)
-	for _, s := range pc.Scenarios {
+	for _, s := range pc.EveryScenario {
 		c := b.Captures()[s]
 		if c == nil {
 			continue

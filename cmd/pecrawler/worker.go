@@ -46,7 +46,7 @@ func (e fatalError) Unwrap() error { return e.error }
 type chooser struct{ *classifier.Classifier }
 
 // Choose implements [crawler.Chooser].
-func (c chooser) Choose(goal pc.Scenario, layer int, page *pc.Page) (crawler.Choice, bool) {
+func (c chooser) Choose(goal pc.Goal, layer int, page *pc.Page) (crawler.Choice, bool) {
 	ch, ok := c.Classifier.Choose(goal, layer, page)
 	return crawler.Choice(ch), ok
 }

@@ -46,7 +46,7 @@ func Judge(ev Evidence, a Annotator, set *rules.Set, tool string) pc.Verdict {
 		Storage: []pc.ItemSummary{}, Requests: []pc.ItemSummary{}, Findings: []pc.Finding{}, Bundles: []string{d.Bundle},
 		Versions: pc.Versions{Tool: tool, Classifier: d.Classifier, Lists: d.Lists, Rules: set.Digest()},
 	}
-	for _, s := range pc.Scenarios {
+	for _, s := range pc.EveryScenario {
 		c := d.Captures[s]
 		if c == nil {
 			continue
