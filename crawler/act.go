@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/dom"
 	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/page"
 
 	pc "pecrawler"
 )
@@ -139,8 +140,9 @@ func (r *run) asksAgain(ctx context.Context, goal pc.Goal, layer int, made Choic
 	return true, nil
 }
 
-// press scrolls the control into view and clicks its middle with trusted mouse
-// events, as a person would: what lies on top of it gets the click.
+// press scrolls the control into view and clicks it with trusted mouse events
+// where a person would: in the middle, or, where something lies over that, where
+// the control is still to be seen. What lies on top gets the click.
 func (r *run) press(ctx context.Context, goal pc.Goal, choice Choice) (pc.Act, error) {
 	_, done, _ := marksOf(goal)
 	node := &r.page.Nodes[choice.Node]
@@ -153,10 +155,11 @@ func (r *run) press(ctx context.Context, goal pc.Goal, choice Choice) (pc.Act, e
 		r.capt.Marks = append(r.capt.Marks, pc.Mark{Name: done, At: act.At})
 		return act, r.wheel(ctx)
 	}
-	x, y, err := r.middle(ctx, cdp.BackendNodeID(node.Backend))
+	seen, err := r.still(ctx, cdp.BackendNodeID(node.Backend))
 	if err != nil {
 		return act, err
 	}
+	x, y := r.aim(ctx, choice.Node, seen)
 	act.X, act.Y = x, y
 	for _, e := range []input.DispatchMouseEventParams{
 		{Type: input.DispatchMouseEventTypeMouseMoved, X: x, Y: y},
@@ -181,38 +184,74 @@ func (r *run) press(ctx context.Context, goal pc.Goal, choice Choice) (pc.Act, e
 
 var errUnseen = errors.New("it has no place on the screen")
 
-// middle scrolls a node into view and returns the middle of what is seen of it.
-func (r *run) middle(ctx context.Context, id cdp.BackendNodeID) (x, y float64, err error) {
+// aim finds the point of a control's visible box at which a click reaches it.
+// When there is none, what covers it will get the click, as it would a person's.
+func (r *run) aim(ctx context.Context, node int, seen pc.Box) (x, y float64) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	mx, my := math.Round(seen.X+seen.W/2), math.Round(seen.Y+seen.H/2)
+	m, err := cdp.Call(ctx, r.t.page, page.GetLayoutMetrics, cdp.Empty{})
+	if err != nil || m.CSSLayoutViewport == nil {
+		return mx, my
+	}
+	for _, fy := range []float64{.5, .2, .8} {
+		for _, fx := range []float64{.5, .15, .85, .3, .7, .05, .95} {
+			x, y := math.Round(seen.X+seen.W*fx), math.Round(seen.Y+seen.H*fy)
+			hit, err := cdp.Call(ctx, r.t.page, dom.GetNodeForLocation, dom.GetNodeForLocationParams{X: int64(x) + m.CSSLayoutViewport.PageX, Y: int64(y) + m.CSSLayoutViewport.PageY})
+			if err != nil {
+				return mx, my
+			}
+			if within(r.page, node, int64(hit.BackendNodeID)) {
+				return x, y
+			}
+		}
+	}
+	return mx, my
+}
+
+// within tells whether a node of the page, by its backend id, is the given one or lies inside it.
+func within(p *pc.Page, node int, backend int64) bool {
+	for i := slices.IndexFunc(p.Nodes, func(n pc.Node) bool { return n.Backend == backend && backend != 0 }); i >= 0; i = p.Nodes[i].Parent {
+		if i == node {
+			return true
+		}
+	}
+	return false
+}
+
+// still scrolls a node into view, waits until it stands still, and returns what
+// is seen of it.
+func (r *run) still(ctx context.Context, id cdp.BackendNodeID) (pc.Box, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if _, err := cdp.Call(ctx, r.t.page, dom.ScrollIntoViewIfNeeded, dom.ScrollIntoViewIfNeededParams{BackendNodeID: id}); err != nil {
-		return 0, 0, err
+		return pc.Box{}, err
 	}
 	var last pc.Box
 	for range 15 { // until it stands still: banners slide in
 		q, err := cdp.Call(ctx, r.t.page, dom.GetContentQuads, dom.GetContentQuadsParams{BackendNodeID: id})
 		if err != nil {
-			return 0, 0, err
+			return pc.Box{}, err
 		}
 		if len(q.Quads) == 0 || len(q.Quads[0]) != 8 {
-			return 0, 0, errUnseen
+			return pc.Box{}, errUnseen
 		}
 		v := q.Quads[0]
 		box := pc.Box{X: min(v[0], v[2], v[4], v[6]), Y: min(v[1], v[3], v[5], v[7])}
 		box.W, box.H = max(v[0], v[2], v[4], v[6])-box.X, max(v[1], v[3], v[5], v[7])-box.Y
 		seen := box.Intersect(pc.Box{W: float64(r.c.cfg.Width), H: float64(r.c.cfg.Height)})
 		if seen.Empty() {
-			return 0, 0, errUnseen
+			return pc.Box{}, errUnseen
 		}
 		if box == last {
-			return math.Round(seen.X + seen.W/2), math.Round(seen.Y + seen.H/2), nil
+			return seen, nil
 		}
 		last = box
 		if !sleep(ctx, 100*time.Millisecond) {
 			break
 		}
 	}
-	return 0, 0, errors.New("it does not stand still")
+	return pc.Box{}, errors.New("it does not stand still")
 }
 
 // effect looks, for up to three seconds, at what a press did.

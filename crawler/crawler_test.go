@@ -349,3 +349,25 @@ func TestClosedAndPassedOver(t *testing.T) {
 		}
 	}
 }
+
+// A control that something lies over is pressed where it can still be seen, on
+// a page that was scrolled and in a frame too.
+func TestCoveredControls(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, `<!doctype html><title>Covered</title><div style="height:3000px">Hello</div><iframe src="/frame" style="width:500px;height:120px"></iframe><p style="height:300px"></p>
+			<div style="position:fixed;left:0;right:0;bottom:0;height:40px;background:#ccc">Chat with us</div>
+			<div style="position:fixed;left:0;right:0;top:0;height:100vh;pointer-events:none">Snow</div>`)
+	})
+	mux.HandleFunc("/frame", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, `<!doctype html><button id="n" style="width:300px;height:60px">Reject all</button><div style="position:absolute;left:60px;top:0;width:260px;height:90px;background:#eee">Newsletter</div><script>n.onclick = () => n.remove()</script>`)
+	})
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	c := visit(t, newCrawler(t, byText{pc.Reject: {"Reject all"}}), srv.URL+"/", pc.Reject).capture(t, pc.Reject)
+	if len(c.Acts) != 1 || c.Acts[0].Effect != "gone" {
+		t.Errorf("acts %+v, missing %v", c.Acts, c.Missing)
+	}
+}
