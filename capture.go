@@ -22,8 +22,10 @@ type Capture struct {
 	Acts        []Act               `json:"acts"`
 	Requests    []Request           `json:"requests"`
 	Storage     []StorageItem       `json:"storage"`
-	Pages       []Snapshot          `json:"pages"`   // one per checkpoint that looked at the page
-	Missing     map[Artifact]string `json:"missing"` // what could not be gathered, and why
+	Pages       []Snapshot          `json:"pages"`            // one per checkpoint that looked at the page
+	Access      []AccessNode        `json:"access,omitempty"` // what assistive technology is told of the banner's controls
+	Whole       string              `json:"whole,omitempty"`  // path of the picture of the whole page in the bundle
+	Missing     map[Artifact]string `json:"missing"`          // what could not be gathered, and why
 }
 
 // Environment is what the capture was made with. An appeal can turn on it.
@@ -216,6 +218,19 @@ type Style struct {
 	Decoration string  `json:"l,omitempty"`
 	Cursor     string  `json:"u,omitempty"`
 	Pointer    string  `json:"e,omitempty"` // pointer-events
+}
+
+// AccessNode is what assistive technology is told of a node of a page: its
+// computed role and name, as Chrome gives them.
+type AccessNode struct {
+	Page        int               `json:"page"` // index into Capture.Pages
+	Node        int               `json:"node"` // index into that page's nodes
+	Role        string            `json:"role"`
+	Name        string            `json:"name"`
+	Description string            `json:"description,omitempty"`
+	Ignored     bool              `json:"ignored,omitempty"` // assistive technology is not told of it
+	Focusable   bool              `json:"focusable,omitempty"`
+	State       map[string]string `json:"state,omitempty"` // checked, pressed, expanded, disabled, hidden, modal
 }
 
 // Box is a rectangle in CSS pixels.

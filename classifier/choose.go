@@ -34,6 +34,20 @@ func (c *Classifier) Choose(goal pc.Goal, layer int, p *pc.Page) (Choice, bool) 
 	return c.answer(t, goal, layer)
 }
 
+// Region is the node that holds the banner, or what lies on top after the
+// settings were opened; -1 when nothing asks.
+func (c *Classifier) Region(layer int, p *pc.Page) int {
+	t := c.newTree(p)
+	cd := c.best(t, layer)
+	if layer > 1 {
+		cd = c.topmost(t, layer)
+	}
+	if cd == nil {
+		return -1
+	}
+	return cd.node
+}
+
 // answer picks the control of the banner that reaches the goal.
 func (c *Classifier) answer(t *tree, goal pc.Goal, layer int) (Choice, bool) {
 	cd := c.best(t, layer)

@@ -106,6 +106,9 @@ func (r *run) act(ctx context.Context, goal pc.Goal) (bool, error) {
 		if err := r.shot(ctx, during, max(layer, 2)); err != nil {
 			return false, err
 		}
+		if choice.Action != pc.ActToggle {
+			r.access(ctx, layer)
+		}
 	}
 	r.missing(what, fmt.Sprintf("no choice after %d clicks", maxActs))
 	return false, nil

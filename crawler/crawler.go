@@ -26,6 +26,9 @@ type Chooser interface {
 	// To withdraw, layer 1 is any page after the choice, 2 what the way back led to.
 	// ok is false when the page offers no way.
 	Choose(goal pc.Goal, layer int, page *pc.Page) (c Choice, ok bool)
+	// Region is the node of the page tree that holds what asks, so that it can be
+	// looked at more closely; -1 when nothing asks.
+	Region(layer int, page *pc.Page) int
 	Version() string
 }
 

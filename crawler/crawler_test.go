@@ -49,6 +49,16 @@ func (b byText) Choose(goal pc.Goal, layer int, page *pc.Page) (crawler.Choice, 
 	return crawler.Choice{}, false
 }
 
+// Region is what holds the first button.
+func (b byText) Region(_ int, page *pc.Page) int {
+	for _, n := range page.Nodes {
+		if n.Tag == "button" {
+			return n.Parent
+		}
+	}
+	return -1
+}
+
 // parts is a sink in memory.
 type parts struct {
 	mu sync.Mutex
@@ -182,6 +192,9 @@ func TestVisit(t *testing.T) {
 		if !slices.Contains(names(idle), want) {
 			t.Errorf("idle: storage %q was lost; got %q", want, names(idle))
 		}
+	}
+	if len(p.m[idle.Whole]) == 0 || !slices.ContainsFunc(idle.Access, func(a pc.AccessNode) bool { return a.Role == "button" && a.Name == "Withdraw consent" && a.Focusable }) {
+		t.Errorf("idle: picture %q of the whole page, accessible controls %+v", idle.Whole, idle.Access)
 	}
 	accept := p.capture(t, pc.Accept)
 	if len(accept.Acts) != 2 || accept.Acts[0].Effect != "gone" || !accept.Own(&accept.Acts[0]) || accept.Acts[1].Goal != pc.GoalWithdraw || accept.Acts[1].Effect != "gone" {

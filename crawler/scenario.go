@@ -140,7 +140,8 @@ func (r *run) play(ctx context.Context, address string) error {
 	if !r.capt.Load.OK() {
 		return ctx.Err()
 	}
-	if goal := r.scenario.Goal(); goal != "" {
+	goal := r.scenario.Goal()
+	if goal != "" {
 		acted, err := r.act(ctx, goal)
 		if err == nil && acted {
 			err = r.after(ctx)
@@ -153,6 +154,9 @@ func (r *run) play(ctx context.Context, address string) error {
 		}
 	}
 	r.mark(pc.MarkDone)
+	if goal == "" {
+		return r.whole(ctx)
+	}
 	return ctx.Err()
 }
 
@@ -227,7 +231,11 @@ func (r *run) watch(ctx context.Context, shown bool) error {
 	if !shown {
 		return nil
 	}
-	return r.shot(ctx, pc.MarkSettled, 1)
+	err := r.shot(ctx, pc.MarkSettled, 1)
+	if err == nil && r.scenario == pc.Idle {
+		r.access(ctx, 1)
+	}
+	return err
 }
 
 // move moves the mouse over the page, or turns its wheel by a little. It is no
@@ -499,6 +507,11 @@ func (r *run) finish() {
 	r.t.mu.Lock()
 	defer r.t.mu.Unlock()
 	r.capt.Requests = slices.Clone(r.t.requests)
+	if done, ok := r.capt.Mark(pc.MarkDone); ok { // what the picture of the whole page brought about is ours
+		if i := slices.IndexFunc(r.capt.Requests, func(q pc.Request) bool { return q.At > done }); i >= 0 {
+			r.capt.Requests = r.capt.Requests[:i]
+		}
+	}
 	if r.capt.Requests == nil {
 		r.capt.Requests = []pc.Request{}
 	}
