@@ -156,7 +156,7 @@ func (r *run) press(ctx context.Context, goal pc.Goal, choice Choice) (pc.Act, e
 	if goal == pc.GoalScroll {
 		act.Kind, act.At = "scroll", r.t.at()
 		r.capt.Marks = append(r.capt.Marks, pc.Mark{Name: done, At: act.At})
-		return act, r.wheel(ctx)
+		return act, r.wheel(ctx, 600)
 	}
 	seen, err := r.still(ctx, cdp.BackendNodeID(node.Backend))
 	if err != nil {

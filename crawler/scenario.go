@@ -205,11 +205,11 @@ func (r *run) watch(ctx context.Context, shown bool) error {
 			}
 			r.page = p
 			r.asked = r.banner(p)
-			if r.asked || time.Since(begin) >= late && (!r.stir || step >= 2) || t.trouble() != nil || emptyOrBad(r.mainRequest()) {
+			if r.asked || time.Since(begin) >= late && (!r.stir || step >= steps) || t.trouble() != nil || emptyOrBad(r.mainRequest()) {
 				break
 			}
-			if r.stir && step < 2 {
-				r.move(ctx, step == 1)
+			if r.stir && step < steps {
+				r.move(ctx, step)
 			}
 			if !sleep(ctx, 700*time.Millisecond) {
 				return ctx.Err()
@@ -238,17 +238,22 @@ func (r *run) watch(ctx context.Context, shown bool) error {
 	return err
 }
 
-// move moves the mouse over the page, or turns its wheel by a little. It is no
-// act: nothing is pressed, and no choice is made by it.
-func (r *run) move(ctx context.Context, wheel bool) {
+// steps is how many movements a visitor makes before giving up: the mouse over
+// the page, its wheel down by a little, and up again, because a banner may have
+// come above what is seen.
+const steps = 3
+
+// move makes one of these movements. It is no act: nothing is pressed, and no
+// choice is made by it.
+func (r *run) move(ctx context.Context, step int) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	if len(r.capt.Marks) > 0 && r.capt.Marks[len(r.capt.Marks)-1].Name != pc.MarkStirred {
 		r.mark(pc.MarkStirred)
 	}
 	// A page that does not answer is noticed by the next snapshot.
-	if wheel {
-		r.wheel(ctx)
+	if step > 0 {
+		r.wheel(ctx, 240*(3-2*step))
 		return
 	}
 	w, h := float64(r.c.cfg.Width), float64(r.c.cfg.Height)
@@ -257,12 +262,12 @@ func (r *run) move(ctx context.Context, wheel bool) {
 	}
 }
 
-// wheel turns the mouse wheel in the middle of the page.
-func (r *run) wheel(ctx context.Context) error {
+// wheel turns the mouse wheel in the middle of the page, by CSS pixels downwards.
+func (r *run) wheel(ctx context.Context, by int) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	// cdproto leaves out a zero, and Chromium insists on both.
-	return r.t.page.Call(ctx, "Input.dispatchMouseEvent", map[string]any{"type": "mouseWheel", "x": r.c.cfg.Width / 2, "y": r.c.cfg.Height / 2, "deltaX": 0, "deltaY": 240}, nil)
+	return r.t.page.Call(ctx, "Input.dispatchMouseEvent", map[string]any{"type": "mouseWheel", "x": r.c.cfg.Width / 2, "y": r.c.cfg.Height / 2, "deltaX": 0, "deltaY": by}, nil)
 }
 
 func emptyOrBad(m *pc.Request) bool { return m == nil || m.Status >= 400 }

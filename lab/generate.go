@@ -128,8 +128,8 @@ func (c *catalog) recipe(seed uint64, i int, banner string) *Spec {
 	if !b.places(s.Place) {
 		s.Place = PlaceTop
 	}
-	if s.Layout == "inline" && (s.Place == PlaceFrame || s.Place == PlaceForeign || s.Place == PlaceDialog) {
-		s.Place = PlaceTop
+	if s.Layout == "inline" && !slices.Contains([]Place{PlaceTop, PlaceLate, PlaceScroll, PlaceMouse, PlaceAnimated}, s.Place) {
+		s.Place = PlaceTop // there it would stand at the foot of the page, where nobody is asked
 	}
 	var stats, ads []string
 	for _, n := range slices.Sorted(maps.Keys(c.parts[KindTracker])) {
@@ -154,6 +154,7 @@ func (c *catalog) recipe(seed uint64, i int, banner string) *Spec {
 		s.Statistics = slices.DeleteFunc(s.Statistics, clash)
 		s.Advertising = slices.DeleteFunc(s.Advertising, clash)
 	}
+	s.Statistics = slices.DeleteFunc(s.Statistics, func(n string) bool { return slices.Contains(b.Clears, n) })
 	if len(s.Statistics)+len(s.Advertising) == 0 {
 		s.Advertising = []string{"meta"}
 	}

@@ -57,6 +57,7 @@ type Part struct {
 	Knobs   []string          `yaml:"knobs"`   // what can be done to it, see Spec.Knobs
 	Never   []Place           `yaml:"never"`   // places where it does not work
 	Langs   []string          `yaml:"langs"`   // languages it speaks; empty: every one of texts/
+	Clears  []string          `yaml:"clears"`  // trackers whose cookies it removes even when they are allowed
 	// Of traits.
 	Banner bool `yaml:"banner"` // it is itself a notice about cookies
 	Front  bool `yaml:"front"`  // it stands in front of the page

@@ -63,3 +63,27 @@ func TestIntervals(t *testing.T) {
 		t.Errorf("precision at 1 %% with a specificity of 95 %%: %v", p)
 	}
 }
+
+// The evidence of a site is compared with the truth: a choice made by the wrong
+// control, and a cookie that should have waited, are told.
+func TestCapturesBesideTheTruth(t *testing.T) {
+	x := &Site{Host: "shop.example", Truth: Truth{Outcome: "assessed", Banner: true, Controls: []ControlTruth{{"Accept all", "accept"}, {"Reject all", "reject"}},
+		Items: []Item{{Kind: "cookie", Name: "_fbp", Host: "shop.example", Class: "nonexempt-advertising", When: []string{"accept"}}}}}
+	made := []pc.Mark{{Name: pc.MarkSettled, At: 900}, {Name: pc.MarkActed, At: 1000}}
+	captures := map[pc.Scenario]*pc.Capture{
+		pc.Idle:   {Scenario: pc.Idle},
+		pc.Reject: {Scenario: pc.Reject, Marks: made, Acts: []pc.Act{{Goal: pc.GoalReject, Purpose: pc.ActReject, Text: "Accept  all"}}},
+		pc.Accept: {Scenario: pc.Accept, Marks: made, Acts: []pc.Act{{Goal: pc.GoalAccept, Purpose: pc.ActAccept, Text: "Accept all"}},
+			Storage: []pc.StorageItem{{Kind: pc.Cookie, Host: "shop.example", Name: "_fbp", First: pc.MarkSettled, At: 900, Request: -1}}},
+	}
+	var s CaptureScore
+	s.Captured(x, "sha256:1", captures)
+	if s.Reject != (Share{1, 1}) || s.Accept != (Share{1, 1}) || s.Pressed != (Share{1, 2}) || s.Stored != (Share{1, 1}) || s.Phase != (Share{0, 1}) || s.Attributed != (Share{0, 1}) || len(s.Wrong) != 2 {
+		t.Errorf("%+v", s)
+	}
+	captures[pc.Accept].Missing = map[pc.Artifact]string{pc.ArtifactAct: "no control to accept was found"}
+	s = CaptureScore{}
+	if s.Captured(x, "sha256:1", captures); s.Accept != (Share{0, 1}) || s.Stored.N != 0 {
+		t.Errorf("without accepting: %+v", s)
+	}
+}

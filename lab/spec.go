@@ -266,7 +266,11 @@ func (c *catalog) build(s *Spec) (*Site, error) {
 		if err != nil {
 			return nil, err
 		}
-		site.use(b, "idle", "reject", "accept")
+		when := []string{"idle", "reject", "accept"}
+		if s.Place == PlaceScroll || s.Place == PlaceMouse {
+			when = when[1:] // it does not run while nobody moves
+		}
+		site.use(b, when...)
 		if frame {
 			body.WriteString("<script>site.banner(() => {});</script>\n")
 			site.frame = fmt.Sprintf("<!doctype html><html lang=%q style=\"background:transparent\"><head><meta charset=\"utf-8\"><title>%s</title>\n%s%s</head><body style=\"background:transparent;margin:0\">%s</body></html>", t.Lang, v.W.Title, own(plan, ""), h, inFrame.String())

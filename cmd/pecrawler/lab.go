@@ -6,13 +6,15 @@ import (
 	"os"
 	"path/filepath"
 
+	pc "pecrawler"
+	"pecrawler/evidence"
 	"pecrawler/lab"
 )
 
 // labCmd serves the test web until it is stopped.
 func labCmd(ctx context.Context, e env, args []string) error {
 	if len(args) > 0 && args[0] == "score" {
-		return labScore(e, args[1:])
+		return labScore(ctx, e, args[1:])
 	}
 	o, rest, err := parse(e, "lab", forServe|forLab, args)
 	if err != nil {
@@ -47,7 +49,7 @@ It runs until Ctrl-C.
 }
 
 // labScore compares the verdicts of a sweep of the test web with the truth.
-func labScore(e env, args []string) error {
+func labScore(ctx context.Context, e env, args []string) error {
 	o, rest, err := parse(e, "lab score", forLab, args)
 	if err != nil {
 		return err
@@ -83,5 +85,37 @@ func labScore(e env, args []string) error {
 	}
 	score.Markdown(e.stdout)
 	score.Details(e.stdout, 1000)
+	return capturesScore(ctx, e, filepath.Dir(rest[0]), sites, verdicts)
+}
+
+// capturesScore goes on to the bundles, where they lie beside the verdicts.
+func capturesScore(ctx context.Context, e env, dir string, sites []*lab.Site, verdicts []pc.Verdict) error {
+	if _, err := os.Stat(evidencePath(dir)); err != nil {
+		return nil // verdicts of another tool, or without their evidence
+	}
+	vault, err := evidence.OpenVault(ctx, evidencePath(dir))
+	if err != nil {
+		return err
+	}
+	defer vault.Close()
+	by := map[string]*lab.Site{}
+	for _, s := range sites {
+		by[s.Host] = s
+	}
+	score := &lab.CaptureScore{}
+	for _, v := range verdicts {
+		for _, digest := range v.Bundles {
+			b, err := vault.Open(ctx, digest)
+			if err != nil {
+				fmt.Fprintf(e.stderr, "%s: %v\n", v.Site, err)
+				continue
+			}
+			score.Captured(by[v.Site], digest, b.Captures())
+		}
+	}
+	if score.Visits > 0 {
+		fmt.Fprintln(e.stdout)
+		score.Markdown(e.stdout)
+	}
 	return nil
 }
