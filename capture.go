@@ -25,6 +25,9 @@ type Capture struct {
 	Pages       []Snapshot          `json:"pages"`            // one per checkpoint that looked at the page
 	Access      []AccessNode        `json:"access,omitempty"` // what assistive technology is told of the banner's controls
 	Whole       string              `json:"whole,omitempty"`  // path of the picture of the whole page in the bundle
+	Writes      []Write             `json:"writes,omitempty"` // by scripts, as they happened
+	Reads       []Read              `json:"reads,omitempty"`  // of what tells one device from another
+	Canary      *Canary             `json:"canary,omitempty"` // nil: made before there were instruments
 	Missing     map[Artifact]string `json:"missing"`          // what could not be gathered, and why
 }
 
@@ -55,6 +58,7 @@ const (
 	ArtifactScreen   Artifact = "screen"
 	ArtifactAct      Artifact = "act"
 	ArtifactWithdraw Artifact = "withdraw" // the way back after accepting, and what followed
+	ArtifactWrites   Artifact = "writes"   // and reads: what the instruments in the page report
 )
 
 // Mark is a named instant of a capture.
@@ -157,10 +161,49 @@ type StorageItem struct {
 	Partition string      `json:"partition,omitempty"`
 	SetBy     string      `json:"set_by,omitempty"` // URL of the response or script that set it, where known
 	Request   int         `json:"request"`          // id of the request whose response set it; -1: none
+	Write     *int        `json:"write,omitempty"`  // id of the write that set it; nil: none was seen
 	First     MarkName    `json:"first"`            // the checkpoint at which it was first seen
 	At        int64       `json:"at"`               // when it was first seen
 	Changed   []MarkName  `json:"changed,omitempty"`
 	Gone      MarkName    `json:"gone,omitempty"` // the checkpoint at which it was no longer there
+}
+
+// Write is one call with which a script changed what is stored. It says what
+// was asked for; [StorageItem] says what was there in the end.
+type Write struct {
+	ID     int         `json:"id"` // index in Capture.Writes: the Ref is "idle/writes/5"
+	Kind   StorageKind `json:"kind"`
+	Op     string      `json:"op"`               // set, delete, clear; open, put, add
+	Host   string      `json:"host"`             // of the document's or worker's origin; "" when it has none
+	Name   string      `json:"name"`             // of the cookie, key, database or cache
+	Entry  string      `json:"entry,omitempty"`  // within it: object store and key, or the cached address
+	Value  string      `json:"value,omitempty"`  // at most 4 KiB; of a cookie the whole line
+	Frame  string      `json:"frame"`            // URL of the document or worker
+	Script string      `json:"script,omitempty"` // URL of the script that made the call; "": not seen
+	Stack  []string    `json:"stack,omitempty"`  // "function url:line:column", innermost first
+	At     int64       `json:"at"`
+}
+
+// Read is a call, or many alike, with which a script learnt something of the
+// device or of what is stored.
+type Read struct {
+	ID     int      `json:"id"`               // index in Capture.Reads
+	API    string   `json:"api"`              // e.g. "HTMLCanvasElement.toDataURL"
+	Detail string   `json:"detail,omitempty"` // the parameter asked for, the font measured
+	Frame  string   `json:"frame"`
+	Script string   `json:"script,omitempty"` // "": calls beyond the first few, which are only counted
+	Stack  []string `json:"stack,omitempty"`  // of the first call
+	Count  int      `json:"count"`
+	At     int64    `json:"at"` // of the first call
+}
+
+// Canary proves that the instruments were live: each document and worker in
+// which a script could run says so itself before its first script.
+type Canary struct {
+	Documents int                 `json:"documents"`        // and workers in which a script could run
+	Reported  int                 `json:"reported"`         // of these
+	Silent    []string            `json:"silent,omitempty"` // origins of those that did not report
+	Beyond    map[StorageKind]int `json:"beyond,omitempty"` // writes that were only counted, because a document made too many
 }
 
 // Snapshot names what was looked at in one checkpoint.

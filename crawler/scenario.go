@@ -526,5 +526,7 @@ func (r *run) finish() {
 	if r.jar.items != nil {
 		r.capt.Storage = r.jar.items
 	}
+	r.t.instruments.deliver(r.capt, r.missing)
+	explain(r.capt)
 	r.capt.Ended = time.Now().UTC()
 }

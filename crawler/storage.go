@@ -89,7 +89,6 @@ func (t *tab) checkpoint(ctx context.Context, j *jar, mark pc.MarkName) error {
 			it.Expires = time.UnixMilli(int64(c.Expires * 1000)).UTC()
 			it.Lifetime = int64(it.Expires.Sub(now).Round(time.Second).Seconds())
 		}
-		it.SetBy, it.Request = t.setter(it)
 		put(it)
 	}
 	err = t.frameStorage(ctx, put)
@@ -99,26 +98,6 @@ func (t *tab) checkpoint(ctx context.Context, j *jar, mark pc.MarkName) error {
 		}
 	}
 	return err
-}
-
-// setter finds the response that set a cookie; none means that a script did, or
-// that nobody saw it.
-func (t *tab) setter(it pc.StorageItem) (string, int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for i := len(t.requests) - 1; i >= 0; i-- {
-		r := &t.requests[i]
-		for _, sc := range r.SetCookies {
-			name, _, _ := strings.Cut(sc.Line, "=")
-			if len(sc.Blocked) > 0 || strings.TrimSpace(name) != it.Name {
-				continue
-			}
-			if u, err := url.Parse(r.URL); err == nil && (u.Hostname() == it.Host || strings.HasSuffix(u.Hostname(), "."+it.Host)) {
-				return r.URL, r.ID
-			}
-		}
-	}
-	return "", -1
 }
 
 // frameStorage lists local storage, session storage, IndexedDB and caches of

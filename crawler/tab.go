@@ -58,6 +58,8 @@ type tab struct {
 	sessions []target.SessionID
 	over     string // the budget that the page exceeded; "" is none
 	crashed  bool
+
+	instruments instruments
 }
 
 type hopKey struct {
@@ -77,7 +79,7 @@ type hops struct {
 }
 
 func newTab(b *Browser, id cdp.BrowserContextID, _ string) *tab {
-	t := &tab{b: b, id: id, ready: make(chan struct{}), started: time.Now(), hops: map[hopKey]*hops{}, inflight: map[hopKey]time.Time{}}
+	t := &tab{b: b, id: id, ready: make(chan struct{}), started: time.Now(), hops: map[hopKey]*hops{}, inflight: map[hopKey]time.Time{}, instruments: newInstruments()}
 	b.mu.Lock()
 	b.tabs[id] = t
 	b.mu.Unlock()
@@ -137,7 +139,16 @@ func (t *tab) attached(s session, e target.EventAttachedToTarget) {
 	surplus := t.popups > maxPopups
 	t.mu.Unlock()
 
-	t.b.wire.handle(s.id, func(method string, params jsonv2.Value) { t.event(s, method, params) })
+	t.b.wire.handle(s.id, func(method string, params jsonv2.Value) {
+		switch {
+		case strings.HasPrefix(method, "Runtime."):
+			t.script(s, !isPage, method, params)
+		case method == "Debugger.paused":
+			t.workerPaused(s)
+		default:
+			t.event(s, method, params)
+		}
+	})
 	if surplus && e.TargetInfo.Type == "page" {
 		t.b.root.Send("Target.closeTarget", target.CloseTargetParams{TargetID: e.TargetInfo.TargetID}) // still paused: it never ran
 		return
@@ -146,6 +157,7 @@ func (t *tab) attached(s session, e target.EventAttachedToTarget) {
 	enable := network.EnableParams{MaxPostDataSize: &body}
 	if !isPage {
 		s.Send("Network.enable", enable)
+		t.instrumentWorker(s)
 		s.Send("Target.setAutoAttach", autoAttach(true))
 		s.Send("Runtime.runIfWaitingForDebugger", nil)
 		return
@@ -153,10 +165,14 @@ func (t *tab) attached(s session, e target.EventAttachedToTarget) {
 	t.setup.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // bounded by itself: the reader has no context
 		defer cancel()
-		cfg := t.b.cfg
+		cfg, yes := t.b.cfg, true
 		for _, do := range []func() error{
 			func() error { return s.Call(ctx, "Network.enable", enable, nil) },
 			func() error { return s.Call(ctx, "Page.enable", nil, nil) },
+			func() error { return s.Call(ctx, "Runtime.enable", nil, nil) },
+			func() error {
+				return s.Call(ctx, "Page.addScriptToEvaluateOnNewDocument", page.AddScriptToEvaluateOnNewDocumentParams{Source: t.instruments.source(), RunImmediately: &yes}, nil)
+			},
 			func() error { return s.Call(ctx, "Target.setAutoAttach", autoAttach(true), nil) },
 			func() error {
 				return s.Call(ctx, "Emulation.setDeviceMetricsOverride", emulation.SetDeviceMetricsOverrideParams{Width: int64(cfg.Width), Height: int64(cfg.Height),
@@ -311,10 +327,10 @@ func (t *tab) sent(s session, e network.EventRequestWillBeSent) {
 	}
 	if e.Initiator != nil {
 		r.Initiator = cut(e.Initiator.URL, maxURL)
-		for st := e.Initiator.Stack; st != nil && len(r.Stack) < 20; st = st.Parent {
+		for st := e.Initiator.Stack; st != nil && len(r.Stack) < maxStack; st = st.Parent {
 			for _, f := range st.CallFrames {
-				if len(r.Stack) < 20 {
-					r.Stack = append(r.Stack, fmt.Sprintf("%s %s:%d:%d", cut(f.FunctionName, 100), cut(f.URL, 500), f.LineNumber+1, f.ColumnNumber+1))
+				if len(r.Stack) < maxStack {
+					r.Stack = append(r.Stack, frameLine(f))
 				}
 				if r.Initiator == "" {
 					r.Initiator = cut(f.URL, maxURL)

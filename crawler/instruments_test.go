@@ -1,0 +1,185 @@
+package crawler_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	pc "pecrawler"
+)
+
+// files serves texts by path; "{port}" in a text is the server's port.
+func files(t *testing.T, m map[string]string) *httptest.Server {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		text, ok := m[r.URL.Path]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		kind := "text/html"
+		if strings.HasSuffix(r.URL.Path, ".js") {
+			kind = "text/javascript"
+		}
+		w.Header().Set("Content-Type", kind)
+		_, port, _ := strings.Cut(r.Host, ":")
+		fmt.Fprint(w, strings.ReplaceAll(text, "{port}", port))
+	}))
+	t.Cleanup(srv.Close)
+	return srv
+}
+
+// saw finds a write, described as "kind op name script-path".
+func saw(c *pc.Capture, want string) bool {
+	return slices.ContainsFunc(c.Writes, func(w pc.Write) bool { return said(w) == want })
+}
+
+func said(w pc.Write) string {
+	_, path, _ := strings.Cut(strings.TrimPrefix(w.Script, "http://"), "/")
+	return fmt.Sprintf("%s %s %s /%s", w.Kind, w.Op, w.Name, path)
+}
+
+// Whatever writes first, wherever: it is seen, with the script that did it.
+func TestWritesFromTheFirstScriptOn(t *testing.T) {
+	srv := files(t, map[string]string{
+		"/": `<!doctype html><title>Writes</title><script src="/early.js"></script><p>Hello</p><button>Accept all</button>
+			<iframe srcdoc="<script src='/srcdoc.js'></script>"></iframe><iframe src="http://localhost:{port}/frame"></iframe>
+			<iframe sandbox="allow-scripts" src="/sandbox"></iframe><iframe sandbox src="/sandbox"></iframe><script src="/late.js"></script>`,
+		"/early.js": `document.cookie = "main=1; path=/"; localStorage.setItem("main", "1"); localStorage.byProperty = "p";
+			const f = document.createElement("iframe"); document.documentElement.append(f);
+			f.contentDocument.cookie = "blank=1"; f.contentWindow.sessionStorage.setItem("blank", "1");
+			const d = document.createElement("div"); d.innerHTML = "<iframe></iframe>"; document.documentElement.append(d);
+			frames[1].localStorage.setItem("inner", "1");`,
+		"/srcdoc.js": `document.cookie = "srcdoc=1"`,
+		"/frame":     `<script src="/frame.js"></script>`,
+		"/frame.js":  `document.cookie = "third=1; SameSite=None; Secure"; localStorage.setItem("third", "1"); new Worker("/nested.js")`,
+		"/nested.js": `indexedDB.open("nested")`,
+		"/sandbox":   `<script>try { document.cookie = "no=1" } catch {}</script>sandbox`,
+		"/late.js": `document.querySelector("button").onclick = (e) => { const w = window.open(""); w.document.cookie = "empty=1"; w.location = "/popup"; e.target.remove(); };
+			new Worker("/worker.js"); navigator.serviceWorker.register("/sw.js"); cookieStore.set("store", "1");
+			const open = indexedDB.open("site", 1); open.onupgradeneeded = () => open.result.createObjectStore("things");
+			open.onsuccess = () => open.result.transaction("things", "readwrite").objectStore("things").put({ id: "a-b-c", n: [1, 2] }, "key");
+			caches.open("pages").then((c) => c.put("/x", new Response("x")));
+			sessionStorage.setItem("gone", "1"); sessionStorage.removeItem("gone");`,
+		"/popup":     `<script src="/popup.js"></script>`,
+		"/popup.js":  `document.cookie = "popup=1"`,
+		"/worker.js": `caches.open("worker")`,
+		"/sw.js":     `cookieStore.set("service", "1"); oninstall = (e) => e.waitUntil(caches.open("service"))`,
+	})
+	c := visit(t, newCrawler(t, byText{pc.Accept: {"Accept all"}}), srv.URL+"/", pc.Accept).capture(t, pc.Accept)
+	var all []string
+	for _, w := range c.Writes {
+		all = append(all, said(w))
+	}
+	for _, want := range []string{
+		"cookie set main /early.js", "local set main /early.js", "cookie set blank /early.js", "session set blank /early.js", "local set inner /early.js",
+		"cookie set srcdoc /srcdoc.js", "cookie set third /frame.js", "local set third /frame.js", "indexeddb open nested /nested.js",
+		"cookie set popup /popup.js", "cookie set empty /late.js", "cookie set store /late.js", "indexeddb open site /late.js", "indexeddb put site /late.js",
+		"cache open pages /late.js", "cache put pages /late.js", "session delete gone /late.js",
+		"cache open worker /worker.js", "cookie set service /sw.js", "cache open service /sw.js",
+	} {
+		if !saw(c, want) {
+			t.Errorf("not seen: %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Logf("seen: %q", all)
+	}
+	if c.Canary == nil || c.Canary.Reported != c.Canary.Documents || c.Canary.Documents < 10 || c.Missing[pc.ArtifactWrites] != "" {
+		t.Errorf("canary %+v, missing %v", c.Canary, c.Missing)
+	}
+	for _, it := range c.Storage {
+		if (it.SetBy == "" || it.Write == nil) && it.Name != "byProperty" {
+			t.Errorf("%s %s %s is unattributed", it.Kind, it.Host, it.Name)
+		}
+	}
+	put := c.Writes[slices.IndexFunc(c.Writes, func(w pc.Write) bool { return w.Op == "put" && w.Kind == pc.IndexedDB })]
+	if put.Entry != "things/key" || put.Value != `{"id":"a-b-c","n":[1,2]}` || len(put.Stack) == 0 || !strings.Contains(put.Stack[0], "/late.js:4:") {
+		t.Errorf("the write to the database: %+v", put)
+	}
+}
+
+// A page that poisons everything a script can reach neither hides its writes
+// nor notices much.
+func TestWritesOfAHostilePage(t *testing.T) {
+	srv := files(t, map[string]string{
+		"/": `<!doctype html><title>Hostile</title><p>Hello</p><script src="/hostile.js"></script>`,
+		"/hostile.js": `Error.stackTraceLimit = 0; Error.prepareStackTrace = () => "ERR"; console.debug = () => {};
+			const bad = () => { throw new Error("poison"); };
+			for (const P of [Object, Array, String, Number]) Object.defineProperty(P.prototype, "toJSON", { value: () => "poison" });
+			const poison = Object.assign(Object.create(null), { get: () => undefined, set: bad, configurable: true });
+			for (const name of ["get", "apply", "k", "n", "v"]) Object.defineProperty(Object.prototype, name, poison);
+			String.prototype.slice = String.prototype.indexOf = WeakMap.prototype.get = Reflect.apply = JSON.stringify = bad;
+			document.cookie = "hidden=1"; localStorage.setItem("hidden", "1");
+			const told = [document.cookie, Object.getOwnPropertyDescriptor(Document.prototype, "cookie").set, Storage.prototype.setItem, Function.prototype.toString].map(
+				(f) => typeof f == "function" ? Function.prototype.toString.call(f) + f.name + f.length + ("prototype" in f) : f);
+			localStorage.setItem("told", told.join("|"));
+			delete Error.prepareStackTrace; Error.stackTraceLimit = 10;
+			try { localStorage.setItem.call({}, "a", "b"); } catch (e) { localStorage.setItem("stack", e.constructor.name + e.stack); }
+			for (let i = 0; i < 500; i++) localStorage.setItem("n" + i % 50, i);
+			for (let i = 0; i < 20; i++) console.log("mine");`,
+	})
+	c := visit(t, newCrawler(t, byText{}), srv.URL+"/", pc.Idle).capture(t, pc.Idle)
+	if !saw(c, "cookie set hidden /hostile.js") || !saw(c, "local set hidden /hostile.js") {
+		t.Errorf("writes were hidden: %+v", c.Writes)
+	}
+	for _, it := range c.Storage {
+		switch it.Name {
+		case "told":
+			const want = "hidden=1|function set cookie() { [native code] }set cookie1false|function setItem() { [native code] }setItem2false|function toString() { [native code] }toString0false"
+			if it.Value != want {
+				t.Errorf("the page was told\n%s, want\n%s", it.Value, want)
+			}
+		case "stack":
+			if !strings.HasPrefix(it.Value, "TypeErrorTypeError: Illegal invocation") || strings.Count(it.Value, "\n") != 1 {
+				t.Errorf("stack of a native's error: %q", it.Value)
+			}
+		}
+	}
+	if n := len(c.Writes); n > 210 || c.Canary.Beyond[pc.LocalStorage] != 303 {
+		t.Errorf("%d writes recorded, beyond the budget %v; want 201 and 303 of local storage", n, c.Canary.Beyond)
+	}
+}
+
+// A flood on the console ends the listening, and is said.
+func TestConsoleFlood(t *testing.T) {
+	srv := files(t, map[string]string{"/": `<!doctype html><title>Flood</title><p>Hello</p><script>document.cookie = "before=1"; for (let i = 0; i < 20000; i++) console.log("x".repeat(100), i); document.cookie = "after=1"</script>`})
+	c := visit(t, newCrawler(t, byText{}), srv.URL+"/", pc.Idle).capture(t, pc.Idle)
+	if !saw(c, "cookie set before /") || !strings.Contains(c.Missing[pc.ArtifactWrites], "console") || !slices.Contains(names(c), "cookie 127.0.0.1 after settled") {
+		t.Errorf("missing %v, writes %+v, storage %q", c.Missing, c.Writes, names(c))
+	}
+}
+
+func TestReads(t *testing.T) {
+	srv := files(t, map[string]string{
+		"/": `<!doctype html><title>Reads</title><p>Hello</p><script src="/reads.js"></script>`,
+		"/reads.js": `const c = document.createElement("canvas"), d = c.getContext("2d"); d.fillText("x", 5, 5); c.toDataURL(); d.getImageData(0, 0, 1, 1);
+			for (const f of ["Arial", "Courier"]) { d.font = "12px " + f; d.measureText("mmm"); }
+			for (let i = 0; i < 40; i++) navigator.hardwareConcurrency;
+			const g = document.createElement("canvas").getContext("webgl"); if (g) { g.getExtension("WEBGL_debug_renderer_info"); g.getParameter(37446); }
+			new OfflineAudioContext(1, 100, 44100).startRendering(); new RTCPeerConnection().createDataChannel("x");
+			navigator.userAgentData?.getHighEntropyValues(["model"]); navigator.mediaDevices?.enumerateDevices(); screen.width; document.cookie;
+			new Worker(URL.createObjectURL(new Blob(["navigator.hardwareConcurrency; new OffscreenCanvas(1, 1).getContext('2d').getImageData(0, 0, 1, 1)"])))`,
+	})
+	c := visit(t, newCrawler(t, byText{}), srv.URL+"/", pc.Idle).capture(t, pc.Idle)
+	count := map[string]int{}
+	for _, r := range c.Reads {
+		count[r.API+" "+r.Detail] += r.Count
+		if r.Script == "" && r.API != "Navigator.hardwareConcurrency" {
+			t.Errorf("%+v has no script", r)
+		}
+	}
+	for want, n := range map[string]int{
+		"HTMLCanvasElement.toDataURL ": 1, "CanvasRenderingContext2D.getImageData ": 1, "CanvasRenderingContext2D.measureText 12px Courier": 1,
+		"Navigator.hardwareConcurrency ": 40, "WorkerNavigator.hardwareConcurrency ": 1, "OffscreenCanvasRenderingContext2D.getImageData ": 1,
+		"WebGLRenderingContext.getParameter 37446": 1, "OfflineAudioContext.startRendering ": 1, "RTCPeerConnection.createDataChannel ": 1,
+		`NavigatorUAData.getHighEntropyValues ["model"]`: 1, "MediaDevices.enumerateDevices ": 1, "Screen.width ": 1, "Document.cookie ": 1,
+	} {
+		if count[want] != n {
+			t.Errorf("%s: %d reads, want %d; all: %v", want, count[want], n, count)
+		}
+	}
+}
