@@ -26,6 +26,7 @@ type Capture struct {
 	Access      []AccessNode        `json:"access,omitempty"` // what assistive technology is told of the banner's controls
 	Whole       string              `json:"whole,omitempty"`  // path of the picture of the whole page in the bundle
 	Writes      []Write             `json:"writes,omitempty"` // by scripts, as they happened
+	Sockets     []Socket            `json:"sockets,omitempty"`
 	Reads       []Read              `json:"reads,omitempty"`  // of what tells one device from another
 	Canary      *Canary             `json:"canary,omitempty"` // nil: made before there were instruments
 	Missing     map[Artifact]string `json:"missing"`          // what could not be gathered, and why
@@ -124,12 +125,55 @@ type Request struct {
 	Headers    map[string]string `json:"headers,omitempty"`
 	CookiesOut []string          `json:"cookies_out,omitempty"` // names of the cookies sent
 	SetCookies []SetCookie       `json:"set_cookies,omitempty"`
+
+	Worker      string       `json:"worker,omitempty"`       // URL of the worker that made it
+	PreflightOf *int         `json:"preflight_of,omitempty"` // id of the request that it asks leave for
+	CookiesKept []KeptCookie `json:"cookies_kept,omitempty"` // those that were there and not sent
+	BodySize    int64        `json:"body_size,omitempty"`    // of a request body that is longer than Body
+	BodySHA256  string       `json:"body_sha256,omitempty"`  // of the whole of it
+	Bytes       int64        `json:"bytes,omitempty"`        // received over the network, headers included
+	From        string       `json:"from,omitempty"`         // memory-cache, disk-cache, prefetch-cache, service-worker; "": the network
+	Events      int          `json:"events,omitempty"`       // messages of an event stream
+	Content     string       `json:"content,omitempty"`      // path of the response's body in the bundle, e.g. "idle/bodies/0.html"
+}
+
+// KeptCookie is a cookie that Chrome has for the address and did not send.
+type KeptCookie struct {
+	Name    string   `json:"name"`
+	Reasons []string `json:"reasons"` // Chrome's
+}
+
+// Socket is one WebSocket. Beyond the budgets messages are not counted.
+type Socket struct {
+	ID            int         `json:"id"` // index in Capture.Sockets: the Ref is "idle/sockets/0"
+	URL           string      `json:"url"`
+	Worker        string      `json:"worker,omitempty"`
+	Initiator     string      `json:"initiator,omitempty"`
+	Stack         []string    `json:"stack,omitempty"`
+	At            int64       `json:"at"`
+	Status        int         `json:"status"` // of the handshake; 0: none seen
+	Failed        string      `json:"failed,omitempty"`
+	CookiesOut    []string    `json:"cookies_out,omitempty"`
+	SetCookies    []SetCookie `json:"set_cookies,omitempty"` // as the handshake's answer has them
+	Sent          int         `json:"sent"`                  // messages
+	SentBytes     int64       `json:"sent_bytes"`
+	Received      int         `json:"received"`
+	ReceivedBytes int64       `json:"received_bytes"`
+	First         []Message   `json:"first,omitempty"` // the first few messages
+}
+
+// Message is one message on a [Socket].
+type Message struct {
+	At      int64  `json:"at"`
+	Out     bool   `json:"out,omitempty"`
+	Payload string `json:"payload"` // at most 1 KiB
 }
 
 // SetCookie is one Set-Cookie line and what Chrome did with it.
 type SetCookie struct {
-	Line    string   `json:"line"`
-	Blocked []string `json:"blocked,omitempty"` // Chrome's reasons; empty: stored
+	Line     string   `json:"line"`
+	Blocked  []string `json:"blocked,omitempty"`  // Chrome's reasons; empty: stored
+	Exempted string   `json:"exempted,omitempty"` // Chrome's reason to store it although it would be blocked
 }
 
 // StorageKind says where a value is kept.

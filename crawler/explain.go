@@ -19,18 +19,26 @@ func explain(c *pc.Capture) {
 	for i := range c.Storage {
 		it := &c.Storage[i]
 		var best cause
-		if it.Kind == pc.Cookie {
-			for k := range c.Requests {
-				r := &c.Requests[k]
-				if r.At > it.At+slack || len(r.SetCookies) == 0 || !within(hostOf(r.URL), it.Host) {
-					continue
-				}
-				for _, sc := range r.SetCookies {
-					if name, value := cookiePair(sc.Line); name == it.Name && len(sc.Blocked) == 0 {
-						best = best.or(cause{found: true, exact: value == it.Value, at: r.At, by: r.URL, request: r.ID, write: -1})
-					}
+		response := func(at int64, address string, request int, lines []pc.SetCookie) {
+			if it.Kind != pc.Cookie || at > it.At+slack || len(lines) == 0 || !within(hostOf(address), it.Host) {
+				return
+			}
+			for _, sc := range lines {
+				if name, value := cookiePair(sc.Line); name == it.Name && len(sc.Blocked) == 0 {
+					best = best.or(cause{found: true, exact: value == it.Value, at: at, by: address, request: request, write: -1})
 				}
 			}
+		}
+		for k := range c.Requests {
+			r := &c.Requests[k]
+			if r.PreflightOf != nil {
+				continue // Chrome stores nothing of its answer
+			}
+			response(r.At, r.URL, r.ID, r.SetCookies)
+		}
+		for k := range c.Sockets {
+			s := &c.Sockets[k]
+			response(s.At, s.URL, -1, s.SetCookies)
 		}
 		for k := range c.Writes {
 			w := &c.Writes[k]

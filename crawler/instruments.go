@@ -5,7 +5,9 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
 	"strings"
 
 	jsonv2 "github.com/chromedp/cdproto/cdp/jsonv2"
@@ -34,7 +36,7 @@ const (
 type instruments struct {
 	token     string
 	documents map[documentKey]*document
-	canary    pc.Canary
+	beyond    map[pc.StorageKind]int // writes that were only counted
 	writes    []pc.Write
 	reads     []pc.Read
 	index     map[string]int // into reads
@@ -55,7 +57,7 @@ type document struct {
 }
 
 func newInstruments() instruments {
-	return instruments{token: rand.Text(), documents: map[documentKey]*document{}, index: map[string]int{}, canary: pc.Canary{Beyond: map[pc.StorageKind]int{}}}
+	return instruments{token: rand.Text(), documents: map[documentKey]*document{}, index: map[string]int{}, beyond: map[pc.StorageKind]int{}}
 }
 
 // source is the script for this scenario. The token is in nothing that a page can read.
@@ -174,12 +176,12 @@ func (in *instruments) take(started int64, k documentKey, r report, e runtime.Ev
 			if strings.Contains(key, "\n") {
 				in.read(doc, key, "", nil, n, at)
 			} else {
-				in.canary.Beyond[pc.StorageKind(key)] += n
+				in.beyond[pc.StorageKind(key)] += n
 			}
 		}
 	default:
 		if len(in.writes) >= maxWrites {
-			in.canary.Beyond[pc.StorageKind(r.Kind)]++
+			in.beyond[pc.StorageKind(r.Kind)]++
 			return
 		}
 		w := pc.Write{ID: len(in.writes), Kind: pc.StorageKind(r.Kind), Op: r.Op, Name: r.Name, Entry: r.Entry, Value: r.Value, Frame: doc.url, Script: script, Stack: stack, At: at}
@@ -230,10 +232,6 @@ func caller(st *runtime.StackTrace) (script string, stack []string) {
 	return script, stack
 }
 
-func frameLine(f *runtime.CallFrame) string {
-	return fmt.Sprintf("%s %s:%d:%d", cut(f.FunctionName, 100), cut(f.URL, 500), f.LineNumber+1, f.ColumnNumber+1)
-}
-
 // cookiePair reads the name and value of a cookie line as browsers do.
 func cookiePair(line string) (name, value string) {
 	pair, _, _ := strings.Cut(line, ";")
@@ -247,7 +245,7 @@ func cookiePair(line string) (name, value string) {
 // deliver adds what the instruments reported to the capture, with the proof
 // that they were live.
 func (in *instruments) deliver(c *pc.Capture, missing func(pc.Artifact, string)) {
-	c.Writes, c.Reads, c.Canary = in.writes, in.reads, &in.canary
+	c.Writes, c.Reads, c.Canary = slices.Clone(in.writes), slices.Clone(in.reads), &pc.Canary{Beyond: maps.Clone(in.beyond)}
 	for _, d := range in.documents {
 		c.Canary.Documents++
 		switch {

@@ -1,7 +1,11 @@
 package crawler_test
 
 import (
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -181,5 +185,109 @@ func TestReads(t *testing.T) {
 		if count[want] != n {
 			t.Errorf("%s: %d reads, want %d; all: %v", want, count[want], n, count)
 		}
+	}
+}
+
+// What goes over the network besides pages and pictures.
+func TestNetworkFacts(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		_, port, _ := strings.Cut(r.Host, ":")
+		w.Header().Set("Content-Type", "text/html")
+		w.Header().Add("Set-Cookie", "odd=1; Domain=example.com")
+		fmt.Fprintf(w, `<!doctype html><title>Network</title><p>Hello</p><script>
+			navigator.sendBeacon("/beacon?short", "id=12345"); navigator.sendBeacon("/beacon?long", "x".repeat(10000)); navigator.sendBeacon("/beacon?blob", new Blob(["y".repeat(9000)]));
+			fetch("http://localhost:%[1]s/cors", { method: "PUT", headers: { "x-own": "1" } }).catch(() => {});
+			document.cookie = "strict=1; path=/other"; document.cookie = "sent=1";
+			const e = new EventSource("/events"), s = new WebSocket("ws://" + location.host + "/socket"); s.onopen = () => { s.send("uid=777"); s.send("y".repeat(3000)); };
+			new Worker(URL.createObjectURL(new Blob(["fetch('http://127.0.0.1:%[1]s/from-worker')"])));
+			setTimeout(() => fetch("/cached"), 300); fetch("/cached");</script>`, port)
+	})
+	mux.HandleFunc("/beacon", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) })
+	mux.HandleFunc("/cached", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=600")
+		fmt.Fprint(w, "cached")
+	})
+	mux.HandleFunc("/from-worker", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Access-Control-Allow-Origin", "*") })
+	mux.HandleFunc("/cors", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Access-Control-Allow-Headers", "x-own")
+		w.Header().Set("Access-Control-Allow-Methods", "PUT")
+	})
+	mux.HandleFunc("/events", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprint(w, "data: one\n\ndata: two\n\n")
+		http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	mux.HandleFunc("/socket", func(w http.ResponseWriter, r *http.Request) {
+		conn, buf, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		sum := sha1.Sum([]byte(r.Header.Get("Sec-WebSocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+		fmt.Fprintf(buf, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\nSet-Cookie: socket=1\r\n\r\n\x81\x05hello", base64.StdEncoding.EncodeToString(sum[:]))
+		buf.Flush()
+		io.Copy(io.Discard, conn)
+	})
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	p := visit(t, newCrawler(t, byText{}), srv.URL+"/", pc.Idle)
+	c := p.capture(t, pc.Idle)
+	find := func(method, part string) pc.Request {
+		i := slices.IndexFunc(c.Requests, func(r pc.Request) bool { return r.Method == method && strings.Contains(r.URL, part) })
+		if i < 0 {
+			t.Errorf("%s %s was lost", method, part)
+			return pc.Request{}
+		}
+		return c.Requests[i]
+	}
+	if r := find("POST", "?short"); r.Body != "id=12345" || r.BodySize != 0 {
+		t.Errorf("short beacon: %+v", r)
+	}
+	for _, b := range []struct {
+		part, char string
+		size       int
+	}{{"?long", "x", 10000}, {"?blob", "y", 9000}} {
+		want := fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Repeat(b.char, b.size))))
+		if r := find("POST", b.part); r.BodySize != int64(b.size) || r.BodySHA256 != want || !strings.HasPrefix(r.Body, b.char) {
+			t.Errorf("beacon %s: size %d, digest %s, body of %d", b.part, r.BodySize, r.BodySHA256, len(r.Body))
+		}
+	}
+	if put, pre := find("PUT", "/cors"), find("OPTIONS", "/cors"); pre.PreflightOf == nil || *pre.PreflightOf != put.ID {
+		t.Errorf("preflight %+v of %d", pre, put.ID)
+	}
+	if r := find("GET", "/from-worker"); !strings.HasPrefix(r.Worker, "blob:") {
+		t.Errorf("request of a worker: %+v", r)
+	}
+	if r := find("GET", "/events"); r.Events != 2 {
+		t.Errorf("event stream: %+v", r)
+	}
+	if !slices.ContainsFunc(c.Requests, func(r pc.Request) bool { return strings.HasSuffix(r.URL, "/cached") && r.From == "disk-cache" }) {
+		t.Error("nothing came from the cache")
+	}
+	if r := find("GET", "/cached"); r.From != "" || r.Bytes == 0 {
+		t.Errorf("first request: %+v", r)
+	}
+	if r := find("GET", "/cached"); len(r.CookiesKept) != 1 || r.CookiesKept[0].Name != "strict" || len(r.CookiesKept[0].Reasons) == 0 {
+		t.Errorf("cookies not sent: %+v", r.CookiesKept)
+	}
+	doc := c.Requests[0]
+	if len(doc.SetCookies) != 1 || len(doc.SetCookies[0].Blocked) == 0 {
+		t.Errorf("refused cookie: %+v", doc.SetCookies)
+	}
+	if body := p.m[doc.Content]; doc.Content != "idle/bodies/0.html" || !strings.Contains(string(body), "<title>Network</title>") {
+		t.Errorf("the document's body: %q, %q", doc.Content, body)
+	}
+	if len(c.Sockets) != 1 {
+		t.Fatalf("sockets: %+v", c.Sockets)
+	}
+	s := c.Sockets[0]
+	if s.Status != 101 || s.Sent != 2 || s.SentBytes != 3007 || s.Received != 1 || len(s.First) != 3 || len(s.Stack) == 0 || !slices.Contains(s.CookiesOut, "sent") {
+		t.Errorf("socket: %+v", s)
+	}
+	if i := slices.IndexFunc(c.Storage, func(it pc.StorageItem) bool { return it.Name == "socket" }); i < 0 || c.Storage[i].SetBy != s.URL {
+		t.Errorf("the socket's cookie: %+v", c.Storage)
 	}
 }

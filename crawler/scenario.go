@@ -86,6 +86,9 @@ func (r *run) inBrowser(ctx context.Context, b *Browser, v pc.Visit) error {
 	if err != nil {
 		return err
 	}
+	if err := r.addContent(); err != nil {
+		return err
+	}
 	r.finish()
 	c.met.requests.Add(float64(len(r.capt.Requests)))
 	return nil
@@ -526,6 +529,7 @@ func (r *run) finish() {
 	if r.jar.items != nil {
 		r.capt.Storage = r.jar.items
 	}
+	r.capt.Sockets = slices.Clone(r.t.sockets)
 	r.t.instruments.deliver(r.capt, r.missing)
 	explain(r.capt)
 	r.capt.Ended = time.Now().UTC()

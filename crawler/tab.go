@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -43,43 +42,35 @@ type tab struct {
 	ready chan struct{} // closed when the first page is attached and its instruments are live
 	setup sync.WaitGroup
 
-	mu       sync.Mutex
-	started  time.Time
-	main     target.ID
-	mainFrm  cdp.FrameID
-	requests []pc.Request
-	hops     map[hopKey]*hops
-	inflight map[hopKey]time.Time
-	lastNet  time.Time
-	loads    int // load events of the main page
-	navs     int
-	popups   int
-	dialogs  int
-	sessions []target.SessionID
-	over     string // the budget that the page exceeded; "" is none
-	crashed  bool
+	mu        sync.Mutex
+	started   time.Time
+	main      target.ID
+	mainFrm   cdp.FrameID
+	requests  []pc.Request
+	sockets   []pc.Socket
+	socket    map[hopKey]int // index into sockets
+	messages  int            // on sockets and event streams
+	workers   map[target.SessionID]string
+	document  hopKey // the request of the main frame's first document
+	content   []byte // what answered it; empty: asked for
+	contentOf int    // the id of its request
+	fetched   int    // bodies asked for one by one
+	hops      map[hopKey]*hops
+	inflight  map[hopKey]time.Time
+	lastNet   time.Time
+	loads     int // load events of the main page
+	navs      int
+	popups    int
+	dialogs   int
+	sessions  []target.SessionID
+	over      string // the budget that the page exceeded; "" is none
+	crashed   bool
 
 	instruments instruments
 }
 
-type hopKey struct {
-	s  target.SessionID
-	id network.RequestID
-}
-
-// hops joins the events of one request id: each redirect is a request of its
-// own, and the extra infos come before or after their pair, in the same order.
-type hops struct {
-	ids       []int // indices into tab.requests
-	noExtra   []bool
-	sent      []network.EventRequestWillBeSentExtraInfo
-	received  []network.EventResponseReceivedExtraInfo
-	nSent     int // extra infos applied
-	nReceived int
-}
-
 func newTab(b *Browser, id cdp.BrowserContextID, _ string) *tab {
-	t := &tab{b: b, id: id, ready: make(chan struct{}), started: time.Now(), hops: map[hopKey]*hops{}, inflight: map[hopKey]time.Time{}, instruments: newInstruments()}
+	t := &tab{b: b, id: id, ready: make(chan struct{}), started: time.Now(), hops: map[hopKey]*hops{}, inflight: map[hopKey]time.Time{}, socket: map[hopKey]int{}, workers: map[target.SessionID]string{}, instruments: newInstruments()}
 	b.mu.Lock()
 	b.tabs[id] = t
 	b.mu.Unlock()
@@ -136,6 +127,9 @@ func (t *tab) attached(s session, e target.EventAttachedToTarget) {
 			t.popups++
 		}
 	}
+	if !isPage {
+		t.workers[s.id] = cut(e.TargetInfo.URL, maxURL)
+	}
 	surplus := t.popups > maxPopups
 	t.mu.Unlock()
 
@@ -143,6 +137,8 @@ func (t *tab) attached(s session, e target.EventAttachedToTarget) {
 		switch {
 		case strings.HasPrefix(method, "Runtime."):
 			t.script(s, !isPage, method, params)
+		case strings.HasPrefix(method, "Network."):
+			t.network(s, method, params)
 		case method == "Debugger.paused":
 			t.workerPaused(s)
 		default:
@@ -153,7 +149,7 @@ func (t *tab) attached(s session, e target.EventAttachedToTarget) {
 		t.b.root.Send("Target.closeTarget", target.CloseTargetParams{TargetID: e.TargetInfo.TargetID}) // still paused: it never ran
 		return
 	}
-	body := int64(maxBody)
+	body := int64(maxPostData)
 	enable := network.EnableParams{MaxPostDataSize: &body}
 	if !isPage {
 		s.Send("Network.enable", enable)
@@ -201,49 +197,6 @@ func (t *tab) event(s session, method string, params jsonv2.Value) {
 		if e, ok := decode[target.EventAttachedToTarget](params); ok {
 			t.attached(session{t.b.wire, e.SessionID}, e)
 		}
-	case "Network.requestWillBeSent":
-		if e, ok := decode[network.EventRequestWillBeSent](params); ok {
-			t.sent(s, e)
-		}
-	case "Network.requestWillBeSentExtraInfo":
-		if e, ok := decode[network.EventRequestWillBeSentExtraInfo](params); ok {
-			t.mu.Lock()
-			h := t.hop(hopKey{s.id, e.RequestID})
-			h.sent = append(h.sent, e)
-			t.join(h)
-			t.mu.Unlock()
-		}
-	case "Network.responseReceivedExtraInfo":
-		if e, ok := decode[network.EventResponseReceivedExtraInfo](params); ok {
-			t.mu.Lock()
-			h := t.hop(hopKey{s.id, e.RequestID})
-			h.received = append(h.received, e)
-			t.join(h)
-			t.mu.Unlock()
-		}
-	case "Network.responseReceived":
-		if e, ok := decode[network.EventResponseReceived](params); ok {
-			t.mu.Lock()
-			if h := t.hop(hopKey{s.id, e.RequestID}); len(h.ids) > 0 {
-				t.answered(h.ids[len(h.ids)-1], e.Response)
-			}
-			if e.Type == network.ResourceTypeEventSource {
-				delete(t.inflight, hopKey{s.id, e.RequestID}) // open for ever by nature
-			}
-			t.mu.Unlock()
-		}
-	case "Network.loadingFinished":
-		if e, ok := decode[network.EventLoadingFinished](params); ok {
-			t.done(hopKey{s.id, e.RequestID}, "")
-		}
-	case "Network.loadingFailed":
-		if e, ok := decode[network.EventLoadingFailed](params); ok {
-			text := e.ErrorText
-			if e.BlockedReason != "" {
-				text += " " + string(e.BlockedReason)
-			}
-			t.done(hopKey{s.id, e.RequestID}, text)
-		}
 	case "Page.loadEventFired":
 		if s.id == t.page.id {
 			t.mu.Lock()
@@ -289,141 +242,6 @@ func (t *tab) event(s session, method string, params jsonv2.Value) {
 			t.mu.Unlock()
 		}
 	}
-}
-
-func (t *tab) hop(k hopKey) *hops {
-	h := t.hops[k]
-	if h == nil {
-		h = &hops{}
-		t.hops[k] = h
-	}
-	return h
-}
-
-func (t *tab) sent(s session, e network.EventRequestWillBeSent) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if strings.HasPrefix(e.Request.URL, "data:") || strings.HasPrefix(e.Request.URL, "blob:") && e.Type == network.ResourceTypeImage {
-		return // carries its content itself: nothing goes out
-	}
-	k := hopKey{s.id, e.RequestID}
-	h := t.hop(k)
-	redirectOf := -1
-	if e.RedirectResponse != nil && len(h.ids) > 0 {
-		redirectOf = h.ids[len(h.ids)-1]
-		t.answered(redirectOf, e.RedirectResponse)
-		h.noExtra[len(h.noExtra)-1] = !e.RedirectHasExtraInfo
-	}
-	if len(t.requests) >= maxRequests {
-		if t.over == "" {
-			t.over = "requests"
-			s.Send("Page.stopLoading", nil)
-		}
-		return
-	}
-	r := pc.Request{
-		ID: len(t.requests), URL: cut(e.Request.URL, maxURL), Method: e.Request.Method, Type: string(e.Type),
-		At: int64(e.WallTime.Float64()*1000) - t.started.UnixMilli(), Frame: cut(e.DocumentURL, maxURL), RedirectOf: redirectOf,
-	}
-	if e.Initiator != nil {
-		r.Initiator = cut(e.Initiator.URL, maxURL)
-		for st := e.Initiator.Stack; st != nil && len(r.Stack) < maxStack; st = st.Parent {
-			for _, f := range st.CallFrames {
-				if len(r.Stack) < maxStack {
-					r.Stack = append(r.Stack, frameLine(f))
-				}
-				if r.Initiator == "" {
-					r.Initiator = cut(f.URL, maxURL)
-				}
-			}
-		}
-	}
-	for _, p := range e.Request.PostDataEntries {
-		r.Body = cut(r.Body+strings.ToValidUTF8(string(p.Bytes), "\uFFFD"), maxBody)
-	}
-	t.requests = append(t.requests, r)
-	h.ids = append(h.ids, r.ID)
-	h.noExtra = append(h.noExtra, false)
-	now := time.Now()
-	t.inflight[k] = now
-	t.lastNet = now
-	t.join(h)
-}
-
-// join applies the extra infos to the hops that they belong to.
-func (t *tab) join(h *hops) {
-	skip := func(i int) int {
-		for i < len(h.ids)-1 && h.noExtra[i] {
-			i++
-		}
-		return i
-	}
-	for len(h.sent) > 0 {
-		h.nSent = skip(h.nSent)
-		if h.nSent >= len(h.ids) {
-			break
-		}
-		r := &t.requests[h.ids[h.nSent]]
-		for _, a := range h.sent[0].AssociatedCookies {
-			if a.Cookie != nil && len(a.BlockedReasons) == 0 {
-				r.CookiesOut = append(r.CookiesOut, a.Cookie.Name)
-			}
-		}
-		h.sent = h.sent[1:]
-		h.nSent++
-	}
-	for len(h.received) > 0 {
-		h.nReceived = skip(h.nReceived)
-		if h.nReceived >= len(h.ids) {
-			break
-		}
-		r := &t.requests[h.ids[h.nReceived]]
-		e := h.received[0]
-		if r.Status == 0 {
-			r.Status = int(e.StatusCode)
-		}
-		blocked := map[string][]string{}
-		for _, b := range e.BlockedCookies {
-			for _, reason := range b.BlockedReasons {
-				blocked[b.CookieLine] = append(blocked[b.CookieLine], string(reason))
-			}
-		}
-		for name, v := range e.Headers {
-			if !strings.EqualFold(name, "set-cookie") {
-				continue
-			}
-			lines, _ := v.(string)
-			for line := range strings.SplitSeq(lines, "\n") {
-				if len(r.SetCookies) < 100 {
-					r.SetCookies = append(r.SetCookies, pc.SetCookie{Line: cut(line, 5<<10), Blocked: blocked[line]})
-				}
-			}
-		}
-		h.received = h.received[1:]
-		h.nReceived++
-	}
-}
-
-func (t *tab) answered(i int, resp *network.Response) {
-	r := &t.requests[i]
-	r.Status, r.MIME = int(resp.Status), resp.MimeType
-	r.Headers = map[string]string{}
-	for _, name := range slices.Sorted(maps.Keys(resp.Headers)) {
-		if v, ok := resp.Headers[name].(string); ok && !strings.EqualFold(name, "set-cookie") && len(r.Headers) < 40 {
-			r.Headers[strings.ToLower(name)] = cut(v, maxHeader)
-		}
-	}
-	t.lastNet = time.Now()
-}
-
-func (t *tab) done(k hopKey, failed string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.inflight, k)
-	if h := t.hops[k]; h != nil && len(h.ids) > 0 && failed != "" {
-		t.requests[h.ids[len(h.ids)-1]].Failed = failed
-	}
-	t.lastNet = time.Now()
 }
 
 // at is the present offset in milliseconds since the start.
