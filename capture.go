@@ -27,6 +27,7 @@ type Capture struct {
 	Whole       string              `json:"whole,omitempty"`  // path of the picture of the whole page in the bundle
 	Writes      []Write             `json:"writes,omitempty"` // by scripts, as they happened
 	Sockets     []Socket            `json:"sockets,omitempty"`
+	Hosts       []Host              `json:"hosts,omitempty"`  // reached for, as the egress proxy and Chrome saw it
 	Reads       []Read              `json:"reads,omitempty"`  // of what tells one device from another
 	Canary      *Canary             `json:"canary,omitempty"` // nil: made before there were instruments
 	Missing     map[Artifact]string `json:"missing"`          // what could not be gathered, and why
@@ -42,8 +43,24 @@ type Environment struct {
 	Timezone          string   `json:"timezone"`
 	Width             int      `json:"width"` // viewport, CSS pixels
 	Height            int      `json:"height"`
-	ThirdPartyCookies bool     `json:"third_party_cookies"` // proved by a self-test when the browser started
-	Proxy             string   `json:"proxy,omitempty"`     // upstream of the egress proxy, without credentials
+	ThirdPartyCookies bool     `json:"third_party_cookies"`  // proved by a self-test when the browser started
+	Proxy             string   `json:"proxy,omitempty"`      // upstream of the egress proxy, without credentials
+	DNS               string   `json:"dns,omitempty"`        // the resolver that was named; "": the system's, or the upstream proxy's
+	Background        int      `json:"background,omitempty"` // requests of the browser itself, not of a page, that were refused meanwhile
+}
+
+// Host is a host that the page reached for. Two witnesses tell of it: the egress
+// proxy, which made the connections, and Chrome, which reported the requests. A
+// zero of one beside a number of the other is a fact too: Chrome answers some
+// requests itself, and opens some connections that it then does not use.
+type Host struct {
+	Name        string   `json:"name"`
+	CNAMEs      []string `json:"cnames,omitempty"`    // the names that it is an alias of, in order
+	Unknown     string   `json:"unknown,omitempty"`   // why the aliases are not known
+	Addresses   []string `json:"addresses,omitempty"` // connected to; none behind an upstream proxy, which resolves names itself
+	Connections int      `json:"connections"`         // tunnels and plain requests that the proxy made
+	Refused     string   `json:"refused,omitempty"`   // why it did not make one: the last reason
+	Requests    int      `json:"requests"`            // that Chrome reported and no cache answered
 }
 
 // Artifact is a kind of thing that a capture gathers. A rule that needs an

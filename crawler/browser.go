@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -44,6 +45,7 @@ type Browser struct {
 	wire       *wire
 	root       session
 	blackhole  *httptest.Server // the browser's own background traffic ends here
+	background atomic.Int64     // requests that ended there
 	Version    string           // as the browser names itself, e.g. "Chrome/156.0.8078.79"
 	UserAgent  string
 	ThirdParty bool // a third-party cookie was proved to work
@@ -161,6 +163,7 @@ func startBrowser(ctx context.Context, cfg Config, log *slog.Logger) (_ *Browser
 	}
 	b := &Browser{cfg: cfg, dir: dir, tabs: map[cdp.BrowserContextID]*tab{}, exited: make(chan struct{})}
 	b.blackhole = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		b.background.Add(1)
 		http.Error(w, "the browser's own traffic ends here", http.StatusForbidden)
 	}))
 	defer func() {

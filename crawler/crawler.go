@@ -58,6 +58,7 @@ type Config struct {
 	Width       int // viewport, CSS pixels
 	Height      int
 	Proxy       *url.URL // upstream of the egress proxy
+	DNS         string   // address of the resolver; "" is the system's. Behind an upstream proxy it is asked for aliases only
 	CAFile      string   // extra trusted CA, PEM
 	Allow       []netip.Prefix
 	HonourRobot bool

@@ -280,6 +280,11 @@ func TestNetworkFacts(t *testing.T) {
 	if body := p.m[doc.Content]; doc.Content != "idle/bodies/0.html" || !strings.Contains(string(body), "<title>Network</title>") {
 		t.Errorf("the document's body: %q, %q", doc.Content, body)
 	}
+	for _, name := range []string{"127.0.0.1", "localhost"} { // both witnesses saw it
+		if i := slices.IndexFunc(c.Hosts, func(h pc.Host) bool { return h.Name == name }); i < 0 || c.Hosts[i].Connections == 0 || c.Hosts[i].Requests == 0 || !slices.Contains(c.Hosts[i].Addresses, "127.0.0.1") {
+			t.Errorf("host %s: %+v", name, c.Hosts)
+		}
+	}
 	if len(c.Sockets) != 1 {
 		t.Fatalf("sockets: %+v", c.Sockets)
 	}

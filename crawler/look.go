@@ -32,7 +32,7 @@ const lookLimit = 2 << 20
 // wrong is in the Load.
 func (c *Crawler) look(ctx context.Context, v pc.Visit) pc.Look {
 	l := pc.Look{URL: v.URL, FinalURL: v.URL, Robots: "absent", Load: pc.Load{Outcome: pc.Assessed}}
-	proxy, err := egress.Listen(egress.Policy{Allow: c.cfg.Allow, Upstream: c.cfg.Proxy}, c.log, c.refused)
+	proxy, err := egress.Listen(egress.Policy{Allow: c.cfg.Allow, Upstream: c.cfg.Proxy, DNS: c.cfg.DNS}, c.log, c.refused)
 	if err != nil {
 		l.Load = pc.Load{Outcome: pc.Unreachable, Reason: "no-egress", Detail: err.Error()}
 		return l

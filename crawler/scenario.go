@@ -41,11 +41,12 @@ func (c *Crawler) scenario(ctx context.Context, v pc.Visit, look pc.Look, s pc.S
 // inBrowser is one scenario in one browser.
 func (r *run) inBrowser(ctx context.Context, b *Browser, v pc.Visit) error {
 	c := r.c
-	proxy, err := egress.Listen(egress.Policy{Allow: c.cfg.Allow, Upstream: c.cfg.Proxy}, c.log, c.refused)
+	proxy, err := egress.Listen(egress.Policy{Allow: c.cfg.Allow, Upstream: c.cfg.Proxy, DNS: c.cfg.DNS}, c.log, c.refused)
 	if err != nil {
 		return err
 	}
 	defer proxy.Close()
+	background := b.background.Load()
 	yes := true
 	bc, err := cdp.Call(ctx, b.root, target.CreateBrowserContext, target.CreateBrowserContextParams{DisposeOnDetach: &yes, ProxyServer: proxy.URL(), ProxyBypassList: "<-loopback>"})
 	if err != nil {
@@ -66,7 +67,7 @@ func (r *run) inBrowser(ctx context.Context, b *Browser, v pc.Visit) error {
 	r.capt = &pc.Capture{
 		Schema: pc.CaptureSchema, Scenario: r.scenario, Missing: map[pc.Artifact]string{}, Acts: []pc.Act{}, Storage: []pc.StorageItem{}, Pages: []pc.Snapshot{},
 		Environment: pc.Environment{Tool: c.cfg.Tool, Chrome: b.Version, Flags: b.cmd.Args[1:], UserAgent: b.UserAgent, Locale: c.cfg.Locale, Timezone: c.cfg.Timezone,
-			Width: c.cfg.Width, Height: c.cfg.Height, ThirdPartyCookies: b.ThirdParty},
+			Width: c.cfg.Width, Height: c.cfg.Height, ThirdPartyCookies: b.ThirdParty, DNS: c.cfg.DNS},
 	}
 	if c.cfg.Proxy != nil {
 		r.capt.Environment.Proxy = c.cfg.Proxy.Host
@@ -90,6 +91,8 @@ func (r *run) inBrowser(ctx context.Context, b *Browser, v pc.Visit) error {
 		return err
 	}
 	r.finish()
+	r.capt.Hosts = hosts(r.capt, proxy.Hosts())
+	r.capt.Environment.Background = int(b.background.Load() - background)
 	c.met.requests.Add(float64(len(r.capt.Requests)))
 	return nil
 }

@@ -34,6 +34,7 @@ type options struct {
 	natsListen string
 	listen     string
 	proxy      string
+	dns        string
 	ca         string
 	allow      prefixes
 	robots     string
@@ -97,6 +98,7 @@ func parse(e env, cmd string, groups int, args []string) (*options, []string, er
 	if groups&forVisits != 0 {
 		fs.IntVar(&o.slots, "slots", 4*runtime.NumCPU(), "visits at the same time")
 		fs.StringVar(&o.proxy, "proxy", "", "upstream http proxy, e.g. a UK exit, as a `URL`")
+		fs.StringVar(&o.dns, "dns", "", "`address` of the resolver, also asked which names are aliases; the system's unless given")
 		fs.StringVar(&o.ca, "ca", "", "extra trusted certificate authority, PEM `file`")
 		fs.Var(&o.allow, "allow", "special address `range` that pages may reach, e.g. 10.0.0.0/8; may be repeated")
 		fs.StringVar(&o.robots, "robots", "record", "honour or record robots.txt")
@@ -233,6 +235,11 @@ func (o *options) validate(groups int) error {
 				bad("--proxy: want http://host:port")
 			}
 		}
+		if _, err := netip.ParseAddrPort(o.dns); err != nil && o.dns != "" {
+			if _, err := netip.ParseAddr(o.dns); err != nil {
+				bad("--dns %q: want an address such as 9.9.9.9 or 127.0.0.1:5353", o.dns)
+			}
+		}
 		if o.ca != "" {
 			if _, err := os.Stat(o.ca); err != nil {
 				bad("--ca: %v", err)
@@ -268,7 +275,7 @@ func (o *options) logger(w io.Writer) *slog.Logger {
 func (o *options) crawlerConfig() crawler.Config {
 	c := crawler.Config{
 		Chrome: o.chrome, Tool: toolVersion(), UserAgent: o.userAgent, Locale: o.locale, Timezone: o.timezone,
-		CAFile: o.ca, Allow: o.allow, HonourRobot: o.robots == "honour",
+		CAFile: o.ca, DNS: o.dns, Allow: o.allow, HonourRobot: o.robots == "honour",
 		Floor: o.settle, Late: 2 * o.settle, Cap: 3 * o.settle,
 	}
 	if o.proxy != "" {

@@ -41,7 +41,7 @@ func sweepCmd(ctx context.Context, e env, args []string) error {
 			return err
 		}
 		defer web.Close()
-		o.proxy, o.ca = web.URL().String(), ca
+		o.proxy, o.ca, o.dns = web.URL().String(), ca, web.DNS().String()
 		if len(rest) == 0 {
 			e.stdin = strings.NewReader(lab.CSV(web.Sites()))
 			rest = []string{"-"}

@@ -9,6 +9,10 @@
 // an upstream proxy it chains to that proxy, which then resolves names itself;
 // literal addresses in special ranges are refused even then.
 //
+// It is a second witness of whom a page reached: it keeps the name of every host
+// it was asked for, the addresses that it connected to, and the names that a
+// host is an alias of, which it asks the resolver for.
+//
 // It never looks into TLS and never changes what passes through it.
 package egress
 
@@ -24,6 +28,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -59,6 +64,7 @@ func (e *Error) Unwrap() error { return e.Err }
 type Policy struct {
 	Allow    []netip.Prefix // special ranges that are allowed all the same
 	Upstream *url.URL       // http proxy to chain to; nil: connect directly
+	DNS      string         // address of the resolver; "": the system's. With an upstream it is asked for aliases only
 }
 
 // special lists the ranges that are no public unicast addresses, beside those
@@ -118,6 +124,12 @@ func (p Policy) Dial(ctx context.Context, hostport string) (net.Conn, error) {
 			}
 			return p.Check(ap.Addr())
 		},
+	}
+	if p.DNS != "" {
+		d.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, network, serverAddress(p.DNS))
+		}}
 	}
 	c, err := d.DialContext(ctx, "tcp", hostport)
 	if err != nil {
@@ -216,7 +228,11 @@ type Proxy struct {
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{}
 	closed bool
+	hosts  map[string]*Host
+	order  []string // the names of hosts
+	listed bool     // Hosts was called: no new host is taken
 	wg     sync.WaitGroup
+	asking sync.WaitGroup // the resolver
 }
 
 // Listen opens a proxy on a free loopback port. refused is called with the
@@ -226,10 +242,10 @@ func Listen(policy Policy, log *slog.Logger, refused func(reason string)) (*Prox
 	if err != nil {
 		return nil, fmt.Errorf("open egress proxy: %w", err)
 	}
-	p := &Proxy{policy: policy, log: log, denied: refused, ln: ln, conns: map[net.Conn]struct{}{}}
+	p := &Proxy{policy: policy, log: log, denied: refused, ln: ln, conns: map[net.Conn]struct{}{}, hosts: map[string]*Host{}}
 	p.plain = &http.Transport{
 		DialContext: func(ctx context.Context, _, addr string) (net.Conn, error) {
-			return policy.Dial(ctx, addr)
+			return p.dial(ctx, addr)
 		},
 		DisableCompression:    true,
 		ResponseHeaderTimeout: 60 * time.Second,
@@ -263,6 +279,24 @@ func (p *Proxy) Close() {
 	p.mu.Unlock()
 	p.plain.CloseIdleConnections()
 	p.wg.Wait()
+	p.asking.Wait()
+}
+
+// dial connects as the policy allows and keeps the address.
+func (p *Proxy) dial(ctx context.Context, hostport string) (net.Conn, error) {
+	c, err := p.policy.Dial(ctx, hostport)
+	if err != nil || p.policy.Upstream != nil {
+		return c, err
+	}
+	if ap, err := netip.ParseAddrPort(c.RemoteAddr().String()); err == nil {
+		addr := ap.Addr().Unmap().String()
+		p.on(hostport, func(h *Host) {
+			if !slices.Contains(h.Addresses, addr) && len(h.Addresses) < 20 {
+				h.Addresses = append(h.Addresses, addr)
+			}
+		})
+	}
+	return c, nil
 }
 
 // track remembers a connection so that Close can end it; false: already closed.
@@ -300,7 +334,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if addr, err := netip.ParseAddr(r.URL.Hostname()); err == nil && p.policy.Upstream != nil {
 		if err := p.policy.Check(addr); err != nil {
-			p.refuse(w, err)
+			p.refuse(w, r.URL.Host, err)
 			return
 		}
 	}
@@ -312,10 +346,11 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	upgrade := strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 	resp, err := p.plain.RoundTrip(out)
 	if err != nil {
-		p.refuse(w, classify(err))
+		p.refuse(w, r.URL.Host, classify(err))
 		return
 	}
 	defer resp.Body.Close()
+	p.on(r.URL.Host, func(h *Host) { h.Connections++ })
 	if upgrade && resp.StatusCode == http.StatusSwitchingProtocols {
 		p.upgraded(w, resp)
 		return
@@ -345,23 +380,25 @@ func flush(w http.ResponseWriter, body io.Reader) {
 	}
 }
 
-func (p *Proxy) refuse(w http.ResponseWriter, err error) {
+func (p *Proxy) refuse(w http.ResponseWriter, hostport string, err error) {
 	reason := ReasonReset
 	if e, ok := errors.AsType[*Error](err); ok {
 		reason = e.Reason
 	}
 	p.denied(reason)
+	p.on(hostport, func(h *Host) { h.Refused = reason })
 	p.log.Debug("egress refused", "reason", reason, "err", err)
 	w.Header().Set(ReasonHeader, reason)
 	http.Error(w, "no connection: "+reason, http.StatusBadGateway)
 }
 
 func (p *Proxy) tunnel(w http.ResponseWriter, r *http.Request) {
-	out, err := p.policy.Dial(r.Context(), r.Host)
+	out, err := p.dial(r.Context(), r.Host)
 	if err != nil {
-		p.refuse(w, err)
+		p.refuse(w, r.Host, err)
 		return
 	}
+	p.on(r.Host, func(h *Host) { h.Connections++ })
 	in, buf, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		out.Close()
