@@ -1,6 +1,9 @@
 package pecrawler
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // CaptureSchema is the version of [Capture] that this code writes. It is raised
 // when old readers would misread new captures; old ones stay readable for ever.
@@ -27,10 +30,12 @@ type Capture struct {
 	Whole       string              `json:"whole,omitempty"`  // path of the picture of the whole page in the bundle
 	Writes      []Write             `json:"writes,omitempty"` // by scripts, as they happened
 	Sockets     []Socket            `json:"sockets,omitempty"`
-	Hosts       []Host              `json:"hosts,omitempty"`  // reached for, as the egress proxy and Chrome saw it
-	Reads       []Read              `json:"reads,omitempty"`  // of what tells one device from another
-	Canary      *Canary             `json:"canary,omitempty"` // nil: made before there were instruments
-	Missing     map[Artifact]string `json:"missing"`          // what could not be gathered, and why
+	Hosts       []Host              `json:"hosts,omitempty"`   // reached for, as the egress proxy and Chrome saw it
+	Reads       []Read              `json:"reads,omitempty"`   // of what tells one device from another
+	Canary      *Canary             `json:"canary,omitempty"`  // nil: made before there were instruments
+	Missing     map[Artifact]string `json:"missing"`           // what could not be gathered, and why
+	Consent     []ConsentState      `json:"consent,omitempty"` // what the page's consent interfaces said
+	Pages       []Snapshot          `json:"pages"`             // one per checkpoint that looked at the page
 }
 
 // Environment is what the capture was made with. An appeal can turn on it.
@@ -77,6 +82,7 @@ const (
 	ArtifactAct      Artifact = "act"
 	ArtifactWithdraw Artifact = "withdraw" // the way back after accepting, and what followed
 	ArtifactWrites   Artifact = "writes"   // and reads: what the instruments in the page report
+	ArtifactConsent  Artifact = "consent"  // what consent interfaces say; a page without any misses nothing
 )
 
 // Mark is a named instant of a capture.
@@ -256,6 +262,15 @@ type Read struct {
 	Stack  []string `json:"stack,omitempty"`  // of the first call
 	Count  int      `json:"count"`
 	At     int64    `json:"at"` // of the first call
+}
+
+// ConsentState is what one consent interface of the page said at a checkpoint.
+// It is the page's word: compare it with what was stored and sent.
+type ConsentState struct {
+	Mark MarkName        `json:"mark"`
+	At   int64           `json:"at"`
+	API  string          `json:"api"`  // tcf, gpp, usp, google.commands, onetrust.groups, ...
+	Data json.RawMessage `json:"data"` // at most 16 KiB
 }
 
 // Canary proves that the instruments were live: each document and worker in

@@ -296,3 +296,41 @@ func TestNetworkFacts(t *testing.T) {
 		t.Errorf("the socket's cookie: %+v", c.Storage)
 	}
 }
+
+// Consent interfaces are asked at each checkpoint; what they say is recorded,
+// and a page that throws, never answers or poisons JSON harms nothing.
+func TestConsentInterfaces(t *testing.T) {
+	srv := files(t, map[string]string{"/": `<!doctype html><title>Consent</title><p>Hello</p><a href="/inner">inner</a><button>Reject all</button><script>
+		let tc = "before"; window.dataLayer = []; function gtag() { dataLayer.push(arguments); } gtag("consent", "default", { ad_storage: "denied" }); gtag("js", new Date());
+		window.__tcfapi = (c, v, done) => { if (c == "ping") done({ cmpLoaded: true }, true); else if (c == "getTCData") done({ tcString: tc, purpose: { consents: { 1: false } } }, true); else done(null, false); };
+		window.__gpp = () => {}; window.__uspapi = () => { throw new Error("no"); };
+		window.Cookiebot = { consent: { marketing: false }, hasResponse: false }; window.OnetrustActiveGroups = ",C0001,";
+		document.querySelector("button").onclick = (e) => { tc = "after"; gtag("consent", "update", { ad_storage: "denied" }); e.target.remove(); };</script>`,
+		"/inner":  `<title>Inner</title><p>Inner</p>`,
+		"/broken": `<!doctype html><title>Broken</title><p>Hello</p><script>JSON.stringify = () => { throw 1; }; Object.defineProperty(window, "dataLayer", { get() { for (;;); } }); Promise.race = null</script>`,
+	})
+	cr := newCrawler(t, byText{pc.Reject: {"Reject all"}})
+	c := visit(t, cr, srv.URL+"/", pc.Reject).capture(t, pc.Reject)
+	said := map[string]string{}
+	for _, s := range c.Consent {
+		said[string(s.Mark)+" "+s.API] = string(s.Data)
+	}
+	for k, want := range map[string]string{
+		"settled tcf": `{"tcString":"before","purpose":{"consents":{"1":false}}}`, "after tcf": `{"tcString":"after","purpose":{"consents":{"1":false}}}`,
+		"settled tcf.ping": `{"cmpLoaded":true}`, "settled gpp": `{"error":"no answer"}`, "settled usp": `{"error":"Error: no"}`,
+		"settled google.commands": `[{"index":0,"command":"default","parameters":{"ad_storage":"denied"}}]`, "settled onetrust.active": `",C0001,"`,
+		"after google.commands": `[{"index":0,"command":"default","parameters":{"ad_storage":"denied"}},{"index":2,"command":"update","parameters":{"ad_storage":"denied"}}]`,
+		"reload cookiebot":      `{"consent":{"marketing":false},"answered":false}`, "inner tcf": "",
+	} {
+		if said[k] != want {
+			t.Errorf("%s: %s, want %s", k, said[k], want)
+		}
+	}
+	if c.Missing[pc.ArtifactConsent] != "" {
+		t.Errorf("missing %v", c.Missing)
+	}
+	c = visit(t, cr, srv.URL+"/broken", pc.Idle).capture(t, pc.Idle)
+	if !c.Load.OK() || c.Missing[pc.ArtifactConsent] == "" || c.Missing[pc.ArtifactStorage] != "" || len(c.Pages) != 1 {
+		t.Errorf("broken: load %+v, missing %v, %d pages", c.Load, c.Missing, len(c.Pages))
+	}
+}

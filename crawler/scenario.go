@@ -470,7 +470,8 @@ func (r *run) store(ctx context.Context, mark pc.MarkName) error {
 		}
 		r.missing(pc.ArtifactStorage, err.Error())
 	}
-	return nil
+	r.consent(ctx, mark)
+	return ctx.Err()
 }
 
 // shot adds the last tree and a picture of now to the bundle.
