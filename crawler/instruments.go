@@ -184,12 +184,13 @@ func (in *instruments) take(started int64, k documentKey, r report, e runtime.Ev
 			in.beyond[pc.StorageKind(r.Kind)]++
 			return
 		}
-		w := pc.Write{ID: len(in.writes), Kind: pc.StorageKind(r.Kind), Op: r.Op, Name: r.Name, Entry: r.Entry, Value: r.Value, Frame: doc.url, Script: script, Stack: stack, At: at}
+		w := pc.Write{ID: len(in.writes), Kind: pc.StorageKind(r.Kind), Op: r.Op, Name: cut(r.Name, maxName), Entry: cut(r.Entry, maxName), Value: cut(r.Value, maxValue), Frame: doc.url, Script: script, Stack: stack, At: at}
 		if u, err := url.Parse(doc.origin); err == nil {
 			w.Host = u.Hostname()
 		}
 		if w.Kind == pc.Cookie && w.Op == "set" {
 			w.Name, _ = cookiePair(w.Value)
+			w.Name = cut(w.Name, maxName)
 		}
 		in.writes = append(in.writes, w)
 	}

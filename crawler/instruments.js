@@ -26,7 +26,7 @@
   // finds itself, and adds what is new.
   try { if (apply(nativeToString, token, []) === token) return; } catch { /* the native one: not there yet */ }
 
-  const maxWrites = 200, maxReads = 300, maxStacks = 3, maxValue = 4096, maxName = 500;
+  const maxWrites = 200, maxReads = 300, maxStacks = 3, maxValue = 4096, maxName = 2000;
   let writes, reads, counts, keys, more, pending;
   const report = (what) => apply(debug, undefined, [token, stringify(what)]);
   const start = () => {

@@ -96,7 +96,7 @@ func TestWritesFromTheFirstScriptOn(t *testing.T) {
 		t.Errorf("canary %+v, missing %v", c.Canary, c.Missing)
 	}
 	for _, it := range c.Storage {
-		if (it.SetBy == "" || it.Write == nil) && it.Name != "byProperty" {
+		if it.Write == nil || it.SetBy == "" != (it.Name == "byProperty") { // no function is called when a property is set
 			t.Errorf("%s %s %s is unattributed", it.Kind, it.Host, it.Name)
 		}
 	}

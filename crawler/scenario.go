@@ -535,6 +535,7 @@ func (r *run) finish() {
 	}
 	r.capt.Sockets = slices.Clone(r.t.sockets)
 	r.t.instruments.deliver(r.capt, r.missing)
+	r.t.areas.unreported(r.capt)
 	explain(r.capt)
 	r.capt.Ended = time.Now().UTC()
 }

@@ -19,6 +19,7 @@ import (
 
 const (
 	maxValue = 4 << 10
+	maxName  = 500
 	maxItems = 2000
 	maxKeys  = 200 // of one frame's storage
 )
@@ -160,7 +161,7 @@ func (t *tab) listFrame(ctx context.Context, id cdp.FrameID, host string, put fu
 	}{{"local", pc.LocalStorage}, {"session", pc.SessionStorage}, {"idb", pc.IndexedDB}, {"cache", pc.CacheStorage}} {
 		for i, kv := range got[k.key] {
 			if i < maxKeys {
-				put(pc.StorageItem{Kind: k.kind, Host: host, Name: cut(kv[0], 500), Value: cut(kv[1], maxValue), Request: -1})
+				put(pc.StorageItem{Kind: k.kind, Host: host, Name: cut(kv[0], maxName), Value: cut(kv[1], maxValue), Request: -1})
 			}
 		}
 	}

@@ -67,6 +67,7 @@ type tab struct {
 	crashed   bool
 
 	instruments instruments
+	areas       areas
 }
 
 func newTab(b *Browser, id cdp.BrowserContextID, _ string) *tab {
@@ -137,6 +138,8 @@ func (t *tab) attached(s session, e target.EventAttachedToTarget) {
 		switch {
 		case strings.HasPrefix(method, "Runtime."):
 			t.script(s, !isPage, method, params)
+		case strings.HasPrefix(method, "DOMStorage."):
+			t.area(s, method, params)
 		case strings.HasPrefix(method, "Network."):
 			t.network(s, method, params)
 		case method == "Debugger.paused":
@@ -165,6 +168,7 @@ func (t *tab) attached(s session, e target.EventAttachedToTarget) {
 		for _, do := range []func() error{
 			func() error { return s.Call(ctx, "Network.enable", enable, nil) },
 			func() error { return s.Call(ctx, "Page.enable", nil, nil) },
+			func() error { return s.Call(ctx, "DOMStorage.enable", nil, nil) },
 			func() error { return s.Call(ctx, "Runtime.enable", nil, nil) },
 			func() error {
 				return s.Call(ctx, "Page.addScriptToEvaluateOnNewDocument", page.AddScriptToEvaluateOnNewDocumentParams{Source: t.instruments.source(), RunImmediately: &yes}, nil)
