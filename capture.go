@@ -35,7 +35,6 @@ type Capture struct {
 	Canary      *Canary             `json:"canary,omitempty"`  // nil: made before there were instruments
 	Missing     map[Artifact]string `json:"missing"`           // what could not be gathered, and why
 	Consent     []ConsentState      `json:"consent,omitempty"` // what the page's consent interfaces said
-	Pages       []Snapshot          `json:"pages"`             // one per checkpoint that looked at the page
 }
 
 // Environment is what the capture was made with. An appeal can turn on it.

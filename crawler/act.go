@@ -204,7 +204,7 @@ func (r *run) aim(ctx context.Context, node int, seen pc.Box) (x, y float64) {
 			if err != nil {
 				return mx, my
 			}
-			if within(r.page, node, int64(hit.BackendNodeID)) {
+			if lies(r.page, node, int64(hit.BackendNodeID)) {
 				return x, y
 			}
 		}
@@ -212,8 +212,8 @@ func (r *run) aim(ctx context.Context, node int, seen pc.Box) (x, y float64) {
 	return mx, my
 }
 
-// within tells whether a node of the page, by its backend id, is the given one or lies inside it.
-func within(p *pc.Page, node int, backend int64) bool {
+// lies tells whether a node of the page, by its backend id, is the given one or lies inside it.
+func lies(p *pc.Page, node int, backend int64) bool {
 	for i := slices.IndexFunc(p.Nodes, func(n pc.Node) bool { return n.Backend == backend && backend != 0 }); i >= 0; i = p.Nodes[i].Parent {
 		if i == node {
 			return true

@@ -519,11 +519,6 @@ func (r *run) finish() {
 	r.t.mu.Lock()
 	defer r.t.mu.Unlock()
 	r.capt.Requests = slices.Clone(r.t.requests)
-	if done, ok := r.capt.Mark(pc.MarkDone); ok { // what the picture of the whole page brought about is ours
-		if i := slices.IndexFunc(r.capt.Requests, func(q pc.Request) bool { return q.At > done }); i >= 0 {
-			r.capt.Requests = r.capt.Requests[:i]
-		}
-	}
 	if r.capt.Requests == nil {
 		r.capt.Requests = []pc.Request{}
 	}

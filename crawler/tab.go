@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/chromedp/cdproto/browser"
@@ -38,6 +39,8 @@ type tab struct {
 	b    *Browser
 	id   cdp.BrowserContextID
 	page session
+
+	closed atomic.Bool // nothing more is recorded: what happens now is our own doing
 
 	ready chan struct{} // closed when the first page is attached and its instruments are live
 	setup sync.WaitGroup
@@ -196,6 +199,9 @@ func (t *tab) attached(s session, e target.EventAttachedToTarget) {
 
 // event records one event of a target of this context.
 func (t *tab) event(s session, method string, params jsonv2.Value) {
+	if t.closed.Load() && !strings.HasPrefix(method, "Target.") && !strings.HasPrefix(method, "Page.") && !strings.HasPrefix(method, "Inspector.") {
+		return
+	}
 	switch method {
 	case "Target.attachedToTarget": // a worker or frame of this page
 		if e, ok := decode[target.EventAttachedToTarget](params); ok {
