@@ -1,44 +1,58 @@
 // Package evidence seals what a visit saw and opens it again.
 //
-// A bundle is a zip whose first entry, manifest.json, lists every other part
-// with its size and SHA-256. The bundle's digest is the SHA-256 of the
-// manifest, so the name vouches for every byte of every part. Bundles are
-// written once, under sha256/<aa>/<digest>.zip, and never changed: nothing else
-// in the system writes or opens one, and nothing at all alters a sealed one.
+// A bundle is a zip whose first entry, manifest.json, lists every part with its
+// size and SHA-256, and says what the visit began with ([Start]). The bundle's
+// digest is the SHA-256 of the manifest, so the name vouches for every byte of
+// every part. The second entry, signature.json, is an Ed25519 signature over
+// that digest by the key that the manifest names; the third, timestamp.tsr, is a
+// time stamp of the manifest by an authority (RFC 3161), where one was asked and
+// answered, and the signature covers it too. Bundles are written once, under
+// sha256/<aa>/<digest>.zip, and never changed: nothing else in the system writes
+// or opens one, and nothing at all alters a sealed one.
 //
 // Opening verifies everything. A bundle with a damaged, missing or surplus part
-// does not open, and the error names the part.
+// does not open, and the error names the part. The zip has no byte that does
+// not follow from the manifest and the signature: what could be written in two
+// ways is refused in all but one.
 //
+//	manifest.json               the Manifest
+//	signature.json              the Signature
+//	timestamp.tsr               the authority's response
 //	visit.json                  the pecrawler.Visit
 //	look.json                   the plain HTTP look before the browser
 //	idle/capture.json           the pecrawler.Capture of a scenario
 //	idle/pages/0.json           a page tree named by the capture
 //	idle/screens/0.jpg          a picture named by the capture
+//	idle/bodies/17              the body of the response to request 17, where it was kept
+//
+// Bundles of schema 1 have neither signature nor [Start], and their zip was
+// less strict; they stay readable.
+//
+// What leaves the vault leaves as [WriteHAR] and [WriteWACZ], or at the end of
+// its time by [Vault.Expire], unless it is held.
 package evidence
 
 import (
 	"archive/zip"
 	"bytes"
-	"compress/flate"
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"crypto/ed25519"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	pc "pecrawler"
 )
 
-// Schema is the version of the bundle's form. Old ones stay readable.
-const Schema = 1
+// Schema is the version of the bundle's form. Old ones stay readable: 1 was not
+// signed, and did not say how its parts are packed.
+const Schema = 2
 
 // Limits against hostile bundles and runaway pages, in bytes.
 const (
@@ -47,21 +61,30 @@ const (
 	maxParts  = 2000
 )
 
-const manifestName = "manifest.json"
+// The entries that are no parts, and the word for what is no entry.
+const (
+	manifestName  = "manifest.json"
+	signatureName = "signature.json"
+	stampName     = "timestamp.tsr"
+	archiveName   = "(archive)"
+)
 
-// Manifest lists the parts of a bundle.
+// Manifest says what a bundle is, and lists its parts.
 type Manifest struct {
 	Schema   int       `json:"schema"`
-	Visit    string    `json:"visit"`     // the visit's ID
-	SealedAt time.Time `json:"sealed_at"` // UTC, by the worker's clock
-	Parts    []Part    `json:"parts"`     // sorted by name
+	Visit    string    `json:"visit"`               // the visit's ID
+	SealedAt time.Time `json:"sealed_at"`           // UTC, by the worker's clock
+	SignedBy string    `json:"signed_by,omitempty"` // the [KeyID] of the signature's key; "" when there is no signature
+	Start    *Start    `json:"start,omitempty"`     // nil in schema 1
+	Parts    []Part    `json:"parts"`               // sorted by name
 }
 
 // Part is one file of a bundle.
 type Part struct {
 	Name   string `json:"name"`
-	Size   int64  `json:"size"`
+	Size   int64  `json:"size"` // bytes, unpacked
 	SHA256 string `json:"sha256"`
+	Packed string `json:"packed_sha256,omitempty"` // of its DEFLATE stream; "" when it is stored as it is
 }
 
 // DamagedError says which part of a bundle is not what was sealed.
@@ -70,7 +93,13 @@ type DamagedError struct {
 	Reason string
 }
 
-func (e *DamagedError) Error() string { return fmt.Sprintf("damaged bundle: %s: %s", e.Part, e.Reason) }
+func (e *DamagedError) Error() string {
+	part := e.Part
+	if strings.ContainsFunc(part, unicode.IsControl) {
+		part = strconv.Quote(part)
+	}
+	return fmt.Sprintf("damaged bundle: %s: %s", part, e.Reason)
+}
 
 // Draft gathers the parts of a visit before they are sealed. Its methods may be
 // called from several goroutines.
@@ -103,159 +132,175 @@ func (d *Draft) Add(name string, data []byte) error {
 }
 
 func validName(name string) bool {
-	return name != "" && name != manifestName && len(name) < 200 && path.Clean(name) == name && !strings.HasPrefix(name, "/") && !strings.HasPrefix(name, "..") && !strings.ContainsAny(name, "\\\x00")
+	reserved := name == "" || name == manifestName || name == signatureName || name == stampName
+	strange := func(r rune) bool { return r <= ' ' || r > '~' || r == '\\' }
+	return !reserved && len(name) < 200 && path.Clean(name) == name && !strings.HasPrefix(name, "/") && !strings.HasPrefix(name, "..") && !strings.ContainsFunc(name, strange)
 }
 
-// pack writes the bundle and returns it with its digest.
-func (d *Draft) pack(now time.Time) (data []byte, digest string, err error) {
+// capturePart is the name of a scenario's capture.
+func capturePart(s pc.Scenario) string { return string(s) + "/capture.json" }
+
+// BodyPart is the name under which the body of a response is kept, if it is.
+func BodyPart(s pc.Scenario, request int) string { return fmt.Sprintf("%s/bodies/%d", s, request) }
+
+// pack packs the parts and makes the manifest of them. start is completed from
+// the captures.
+func (d *Draft) pack(now time.Time, start Start, signedBy string) (manifest []byte, parts []entry, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	visit, err := json.Marshal(d.visit)
 	if err != nil {
-		return nil, "", fmt.Errorf("encode visit: %w", err)
+		return nil, nil, fmt.Errorf("encode visit: %w", err)
 	}
-	parts := maps.Clone(d.parts)
-	parts["visit.json"] = visit
-	m := Manifest{Schema: Schema, Visit: d.visit.ID(), SealedAt: now.UTC().Truncate(time.Millisecond)}
-	names := slices.Sorted(maps.Keys(parts))
-	for _, n := range names {
-		sum := sha256.Sum256(parts[n])
-		m.Parts = append(m.Parts, Part{Name: n, Size: int64(len(parts[n])), SHA256: hex.EncodeToString(sum[:])})
-	}
-	manifest, err := json.MarshalIndent(m, "", " ")
-	if err != nil {
-		return nil, "", fmt.Errorf("encode manifest: %w", err)
-	}
-	var buf bytes.Buffer
-	zw := zip.NewWriter(&buf)
-	zw.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
-	write := func(name string, b []byte) error {
-		method := zip.Deflate
-		if strings.HasPrefix(path.Ext(name), ".jp") {
-			method = zip.Store // already compressed
-		}
-		w, err := zw.CreateHeader(&zip.FileHeader{Name: name, Method: method, Modified: m.SealedAt})
+	contents := maps.Clone(d.parts)
+	contents["visit.json"] = visit
+	start.Browsers, start.Clock = browsers(contents), readClock()
+	m := Manifest{Schema: Schema, Visit: d.visit.ID(), SealedAt: now.UTC().Truncate(time.Millisecond), SignedBy: signedBy, Start: &start}
+	for _, n := range slices.Sorted(maps.Keys(contents)) {
+		p, e, err := packPart(n, contents[n])
 		if err != nil {
-			return err
+			return nil, nil, fmt.Errorf("pack %s: %w", n, err)
 		}
-		_, err = w.Write(b)
-		return err
+		m.Parts, parts = append(m.Parts, p), append(parts, e)
 	}
-	if err := write(manifestName, manifest); err != nil {
-		return nil, "", err
-	}
-	for _, n := range names {
-		if err := write(n, parts[n]); err != nil {
-			return nil, "", err
-		}
-	}
-	if err := zw.Close(); err != nil {
-		return nil, "", err
-	}
-	return buf.Bytes(), digestOf(manifest), nil
-}
-
-func digestOf(manifest []byte) string {
-	sum := sha256.Sum256(manifest)
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
-
-// Seal packs the draft and writes it to the vault. It returns the digest. The
-// draft can be thrown away afterwards.
-func Seal(ctx context.Context, v *Vault, d *Draft) (digest string, err error) {
-	data, digest, err := d.pack(time.Now())
+	manifest, err = json.MarshalIndent(m, "", " ")
 	if err != nil {
-		return "", fmt.Errorf("seal %s: %w", d.visit.ID(), err)
+		return nil, nil, fmt.Errorf("encode manifest: %w", err)
 	}
-	if err := v.put(ctx, digest, data); err != nil {
-		return "", fmt.Errorf("seal %s: %w", d.visit.ID(), err)
+	return manifest, parts, nil
+}
+
+func packPart(name string, content []byte) (Part, entry, error) {
+	p := Part{Name: name, Size: int64(len(content)), SHA256: hexSum(content)}
+	if strings.HasPrefix(path.Ext(name), ".jp") {
+		return p, stored(name, content), nil // already compressed
 	}
-	return digest, nil
+	e, err := deflated(name, content)
+	p.Packed = hexSum(e.packed)
+	return p, e, err
 }
 
 // Bundle is an opened bundle: every part has been checked against the manifest.
 type Bundle struct {
-	digest   string
-	manifest Manifest
-	visit    pc.Visit
-	look     pc.Look
-	captures map[pc.Scenario]*pc.Capture
-	parts    map[string][]byte
+	digest    string
+	manifest  Manifest
+	signature *Signature
+	stamp     *Stamp
+	visit     pc.Visit
+	look      pc.Look
+	captures  map[pc.Scenario]*pc.Capture
+	parts     map[string][]byte // manifest, signature and time stamp too
 }
 
-// Read opens a bundle from its bytes and verifies every part. A part that is
-// not what was sealed gives a *DamagedError.
+// Read opens a bundle from its bytes and verifies everything in it. What is not
+// as it was sealed gives a *DamagedError. Whether the key is one to be trusted
+// is the caller's to say: see [Bundle.CheckKey].
 func Read(data []byte) (*Bundle, error) {
-	zr, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	entries, err := unzip(data)
 	if err != nil {
-		return nil, &DamagedError{"(archive)", err.Error()}
-	}
-	if len(zr.File) == 0 || len(zr.File) > maxParts+2 {
-		return nil, &DamagedError{"(archive)", fmt.Sprintf("%d entries", len(zr.File))}
+		return nil, err
 	}
 	b := &Bundle{captures: map[pc.Scenario]*pc.Capture{}, parts: map[string][]byte{}}
-	var total int64
-	for _, f := range zr.File {
-		if _, dup := b.parts[f.Name]; dup {
-			return nil, &DamagedError{f.Name, "it is there twice"}
-		}
-		raw, err := readPart(f)
-		if err != nil {
-			return nil, &DamagedError{f.Name, err.Error()}
-		}
-		if total += int64(len(raw)); total > maxBundle {
-			return nil, &DamagedError{f.Name, "the bundle is larger than any that we seal"}
-		}
-		b.parts[f.Name] = raw
+	found := map[string]entry{}
+	for _, e := range entries {
+		found[e.name], b.parts[e.name] = e, e.content
 	}
-	manifest, ok := b.parts[manifestName]
+	manifest, ok := found[manifestName]
 	if !ok {
 		return nil, &DamagedError{manifestName, "missing"}
 	}
-	delete(b.parts, manifestName)
-	if err := json.Unmarshal(manifest, &b.manifest); err != nil {
+	if err := json.Unmarshal(manifest.content, &b.manifest); err != nil {
 		return nil, &DamagedError{manifestName, err.Error()}
 	}
 	if b.manifest.Schema < 1 || b.manifest.Schema > Schema {
 		return nil, &DamagedError{manifestName, fmt.Sprintf("schema %d is not known to this version", b.manifest.Schema)}
 	}
-	b.digest = digestOf(manifest)
-	listed := map[string]bool{}
-	for _, p := range b.manifest.Parts {
-		raw, ok := b.parts[p.Name]
-		if !ok {
-			return nil, &DamagedError{p.Name, "missing"}
-		}
-		if sum := sha256.Sum256(raw); hex.EncodeToString(sum[:]) != p.SHA256 || int64(len(raw)) != p.Size {
-			return nil, &DamagedError{p.Name, "its content is not what was sealed"}
-		}
-		listed[p.Name] = true
+	b.digest = sumOf(manifest.content)
+	want, err := b.expected(found)
+	if err != nil {
+		return nil, err
 	}
-	for name := range b.parts {
-		if !listed[name] {
-			return nil, &DamagedError{name, "not in the manifest"}
+	listed := map[string]bool{}
+	for _, e := range want {
+		listed[e.name] = true
+	}
+	for _, e := range entries {
+		if !listed[e.name] {
+			return nil, &DamagedError{e.name, "not in the manifest"}
+		}
+	}
+	if b.manifest.Schema >= 2 {
+		if err := b.checkForm(data, want, found); err != nil {
+			return nil, err
 		}
 	}
 	return b, b.decode()
 }
 
-func readPart(f *zip.File) ([]byte, error) {
-	if f.UncompressedSize64 > maxPart {
-		return nil, errors.New("larger than any part that we seal")
+// checkForm verifies that the file is, byte for byte, the one that we write for
+// the entries.
+func (b *Bundle) checkForm(data []byte, want []entry, found map[string]entry) error {
+	for _, p := range b.manifest.Parts {
+		e := found[p.Name]
+		if (p.Packed == "") != (e.method == zip.Store) || p.Packed != "" && p.Packed != hexSum(e.packed) {
+			return &DamagedError{p.Name, "it is not packed as it was sealed"}
+		}
 	}
-	r, err := f.Open()
-	if err != nil {
+	if again, err := zipBytes(want); err != nil || !bytes.Equal(again, data) {
+		return &DamagedError{archiveName, "its parts are whole, but something about or between them is not as we write it"}
+	}
+	return nil
+}
+
+// expected checks every entry that the manifest asks for and returns them in
+// the order in which we write them.
+func (b *Bundle) expected(found map[string]entry) ([]entry, error) {
+	want := []entry{found[manifestName]}
+	if b.manifest.SignedBy != "" {
+		sig, err := b.checkSeal(found)
+		if err != nil {
+			return nil, err
+		}
+		want = append(want, sig...)
+	}
+	for _, p := range b.manifest.Parts {
+		e, ok := found[p.Name]
+		if !ok {
+			return nil, &DamagedError{p.Name, "missing"}
+		}
+		if hexSum(e.content) != p.SHA256 || int64(len(e.content)) != p.Size {
+			return nil, &DamagedError{p.Name, "its content is not what was sealed"}
+		}
+		want = append(want, e)
+	}
+	return want, nil
+}
+
+// checkSeal verifies the signature, and the time stamp if the signature speaks
+// of one.
+func (b *Bundle) checkSeal(found map[string]entry) (seal []entry, err error) {
+	sig, ok := found[signatureName]
+	if !ok {
+		return nil, &DamagedError{signatureName, "missing"}
+	}
+	if b.signature, err = checkSignature(sig.content, b.digest, b.manifest.SignedBy); err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	raw, err := io.ReadAll(io.LimitReader(r, int64(f.UncompressedSize64)+1))
-	if err != nil {
+	seal = append(seal, sig)
+	if t := b.signature.Timestamp; t == noStamp || t == failedStamp {
+		return seal, nil
+	}
+	stamp, ok := found[stampName]
+	if !ok {
+		return nil, &DamagedError{stampName, "missing"}
+	}
+	if sumOf(stamp.content) != b.signature.Timestamp {
+		return nil, &DamagedError{stampName, "it is not the one that was signed"}
+	}
+	if b.stamp, err = checkStamp(stamp.content, found[manifestName].content); err != nil {
 		return nil, err
 	}
-	if uint64(len(raw)) > f.UncompressedSize64 {
-		return nil, errors.New("larger than it says")
-	}
-	return raw, nil
+	return append(seal, stamp), nil
 }
 
 func (b *Bundle) decode() error {
@@ -269,7 +314,7 @@ func (b *Bundle) decode() error {
 		return err
 	}
 	for _, s := range pc.EveryScenario {
-		name := string(s) + "/capture.json"
+		name := capturePart(s)
 		if _, ok := b.parts[name]; !ok {
 			continue
 		}
@@ -296,8 +341,26 @@ func (b *Bundle) unmarshal(name string, v any) error {
 // Digest is the bundle's name: "sha256:" and the SHA-256 of its manifest.
 func (b *Bundle) Digest() string { return b.digest }
 
-// Manifest lists the parts.
+// Manifest says what the bundle is, and lists the parts.
 func (b *Bundle) Manifest() Manifest { return b.manifest }
+
+// Signature is the verified signature; nil when the bundle was not signed.
+func (b *Bundle) Signature() *Signature { return b.signature }
+
+// Stamp is the verified time stamp; nil when there is none.
+func (b *Bundle) Stamp() *Stamp { return b.stamp }
+
+// CheckKey says whether the bundle was signed by a key. A *DamagedError tells
+// why not.
+func (b *Bundle) CheckKey(key ed25519.PublicKey) error {
+	switch {
+	case b.signature == nil:
+		return &DamagedError{signatureName, "the bundle is not signed"}
+	case b.signature.KeyID != KeyID(key):
+		return &DamagedError{signatureName, fmt.Sprintf("it was signed by the key %s, not by %s", b.signature.KeyID, KeyID(key))}
+	}
+	return nil
+}
 
 // Visit is the visit that was sealed.
 func (b *Bundle) Visit() pc.Visit { return b.visit }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -47,6 +48,18 @@ func OpenVault(ctx context.Context, where string) (*Vault, error) {
 // Close ends the vault.
 func (v *Vault) Close() error { return v.bucket.Close() }
 
+// Reachable says whether the vault is there.
+func (v *Vault) Reachable(ctx context.Context) error {
+	ok, err := v.bucket.IsAccessible(ctx)
+	if err == nil && !ok {
+		err = errors.New("there is no such bucket, or it may not be read")
+	}
+	if err != nil {
+		return fmt.Errorf("reach the evidence store: %w", err)
+	}
+	return nil
+}
+
 // key is where a bundle lies. A digest that is none gives an error, so that it
 // cannot lead outside the vault.
 func key(digest string) (string, error) {
@@ -73,28 +86,33 @@ func (v *Vault) put(ctx context.Context, digest string, data []byte) error {
 	return err
 }
 
-// putFile writes a file so that it is whole and on the disk, or not there.
-func putFile(name string, data []byte) (err error) {
-	if _, err := os.Stat(name); err == nil {
-		return nil
-	}
+// putFile writes a bundle's file; one that is there stays.
+func putFile(name string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
+	}
+	return writeOnce(name, data, 0o444)
+}
+
+// writeOnce writes a file so that it is whole and on the disk, or not there.
+// One that is there already stays as it is, even if another process writes it
+// at the same moment.
+func writeOnce(name string, data []byte, mode os.FileMode) error {
+	if _, err := os.Stat(name); err == nil {
+		return nil
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), ".sealing-*")
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
 	_, err = f.Write(data)
-	if err = errors.Join(err, f.Chmod(0o444), f.Sync(), f.Close()); err != nil {
-		return err
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err == nil {
+		err = os.Link(f.Name(), name) // unlike a rename, it does not replace
 	}
-	return os.Rename(f.Name(), name)
+	if errors.Is(err, fs.ErrExist) {
+		err = nil
+	}
+	return errors.Join(err, os.Remove(f.Name()))
 }
 
 // Open reads a bundle from the vault and verifies it: what is opened is what

@@ -1,39 +1,123 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"flag"
 	"fmt"
+	"io"
 	"os"
 	"text/tabwriter"
+	"unicode"
 
 	pc "pecrawler"
 	"pecrawler/evidence"
 )
 
-// bundleCmd shows or verifies a sealed bundle. Both need nothing but the file.
-func bundleCmd(_ context.Context, e env, args []string) error {
-	_, rest, err := parse(e, "bundle", 0, args)
-	if err != nil {
-		return err
+// timeForm is how this command writes instants.
+const timeForm = "2006-01-02 15:04:05 MST"
+
+// bundleCmd looks into sealed bundles.
+func bundleCmd(ctx context.Context, e env, args []string) error {
+	const want = "want bundle show, verify, export, expire, hold or release; bundle verify --help tells more"
+	if len(args) == 0 {
+		return usage(want)
 	}
-	if len(rest) != 2 || rest[0] != "show" && rest[0] != "verify" {
-		return usage("want bundle show FILE, or bundle verify FILE")
+	e.stdout = plain{e.stdout}
+	switch args[0] {
+	case "show":
+		return bundleShow(e, args[1:])
+	case "verify":
+		return bundleVerify(e, args[1:])
+	case "help", "-h", "--help":
+		fmt.Fprintln(e.stderr, want)
+		return flag.ErrHelp
 	}
-	raw, err := os.ReadFile(rest[1])
+	return usage("%q: "+want, args[0])
+}
+
+// bundleArgs reads a subcommand's flags and its one argument.
+func bundleArgs(e env, cmd string, groups int, args []string, own func(*flag.FlagSet)) (*options, string, error) {
+	o, rest, err := parseWith(e, "bundle "+cmd, groups, args, own)
 	if err != nil {
-		return err
+		return nil, "", err
+	}
+	if len(rest) != 1 {
+		return nil, "", usage("want bundle %s", cmd)
+	}
+	return o, rest[0], nil
+}
+
+func readBundle(file string) (*evidence.Bundle, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
 	}
 	b, err := evidence.Read(raw)
 	if err != nil {
-		return fmt.Errorf("%s: %w", rest[1], err)
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	m := b.Manifest()
-	if rest[0] == "verify" {
-		fmt.Fprintf(e.stdout, "unchanged: %s\nvisit %s, sealed %s, %d parts\n", b.Digest(), m.Visit, m.SealedAt.Format("2006-01-02 15:04:05 MST"), len(m.Parts))
+	return b, nil
+}
+
+// bundleVerify needs nothing but the file and, to know who sealed it, the
+// public key.
+func bundleVerify(e env, args []string) error {
+	var keyFile string
+	_, file, err := bundleArgs(e, "verify FILE", 0, args, func(fs *flag.FlagSet) {
+		fs.StringVar(&keyFile, "key", "", "public key that the bundle must be signed by, PEM `file`")
+	})
+	if err != nil {
+		return err
+	}
+	b, err := readBundle(file)
+	if err != nil {
+		return err
+	}
+	by := "which was compared with no other: give --key PUBLIC.pem"
+	if keyFile != "" {
+		key, err := evidence.ReadPublicKey(keyFile)
+		if err != nil {
+			return err
+		}
+		if err := b.CheckKey(key); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		by = "which is that of " + keyFile
+	}
+	m, sig := b.Manifest(), b.Signature()
+	fmt.Fprintf(e.stdout, "unchanged: %s\nvisit %s, sealed %s, %d parts\n", b.Digest(), m.Visit, m.SealedAt.Format(timeForm), len(m.Parts))
+	if sig == nil {
+		fmt.Fprintln(e.stdout, "signature: none; the digest alone tells that it is unchanged, if you have it from elsewhere")
 		return nil
 	}
-	v, look := b.Visit(), b.Look()
-	fmt.Fprintf(e.stdout, "%s\n\nsite    %s\nvisit   %d of sweep %s\nsealed  %s\nlook    %s %s (HTTP %d, robots %s)\n", b.Digest(), v.Site, v.Number, v.Sweep, m.SealedAt.Format("2006-01-02 15:04:05 MST"), look.Load.Outcome, look.Load.Reason, look.Status, look.Robots)
+	fmt.Fprintf(e.stdout, "signature: good, by the key %s, %s\n", sig.KeyID, by)
+	switch ts := b.Stamp(); {
+	case ts != nil:
+		fmt.Fprintf(e.stdout, "time stamp: %s by %s (their certificate was not compared with any root)\n", ts.Time.Format(timeForm), ts.Authority)
+	default:
+		fmt.Fprintf(e.stdout, "time stamp: %s\n", sig.Timestamp)
+	}
+	return nil
+}
+
+func bundleShow(e env, args []string) error {
+	_, file, err := bundleArgs(e, "show FILE", 0, args, func(*flag.FlagSet) {})
+	if err != nil {
+		return err
+	}
+	b, err := readBundle(file)
+	if err != nil {
+		return err
+	}
+	m, v, look := b.Manifest(), b.Visit(), b.Look()
+	fmt.Fprintf(e.stdout, "%s\n\nsite    %s\nvisit   %d of sweep %s\nsealed  %s\nlook    %s %s (HTTP %d, robots %s)\n", b.Digest(), v.Site, v.Number, v.Sweep, m.SealedAt.Format(timeForm), look.Load.Outcome, look.Load.Reason, look.Status, look.Robots)
+	if st := m.Start; st != nil {
+		fmt.Fprintf(e.stdout, "clock   synchronised: %v (%s)\n", st.Clock.Synchronised, st.Clock.Source)
+		for _, br := range st.Browsers {
+			fmt.Fprintf(e.stdout, "start   %v: %s, profile %s, third-party cookies %v, %s, %s, egress %s\n", br.Scenarios, br.Chrome, st.Profile, onOff(br.ThirdPartyCookies), br.Locale, br.Timezone, br.Egress)
+		}
+	}
 	for _, s := range pc.EveryScenario {
 		c := b.Captures()[s]
 		if c == nil {
@@ -53,4 +137,25 @@ func bundleCmd(_ context.Context, e env, args []string) error {
 		fmt.Fprintf(tw, "%s\t%d bytes\t%s\n", p.Name, p.Size, p.SHA256)
 	}
 	return tw.Flush()
+}
+
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
+}
+
+// plain lets no control character through, so that a bundle from anywhere
+// cannot command a terminal.
+type plain struct{ io.Writer }
+
+func (w plain) Write(p []byte) (int, error) {
+	_, err := w.Writer.Write(bytes.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return '\uFFFD'
+		}
+		return r
+	}, p))
+	return len(p), err
 }

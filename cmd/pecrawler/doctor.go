@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"pecrawler/classifier"
 	"pecrawler/crawler"
+	"pecrawler/evidence"
 	"pecrawler/lab"
 	"pecrawler/queue"
 	"pecrawler/rules"
@@ -37,6 +39,23 @@ func doctorCmd(ctx context.Context, e env, args []string) error {
 			return fmt.Sprintf("%d rules, %s", len(set.Rules()), set.Digest()), nil
 		}},
 		{"data folder", func() (string, error) { return o.out, dataFolder(o.out) }},
+		{"evidence", func() (string, error) {
+			v, err := evidence.OpenVault(ctx, o.vaultPath())
+			if err != nil {
+				return "", err
+			}
+			defer v.Close()
+			key, err := o.signer()
+			if err != nil {
+				return "", err
+			}
+			said := fmt.Sprintf("%s, signed by the key %s", o.vaultPath(), evidence.KeyID(key.Public()))
+			if o.tsa != "" {
+				_, err = evidence.TSA{URL: o.tsa}.Stamp(ctx, []byte("pecrawler doctor"))
+				said += ", time stamps by " + o.tsa
+			}
+			return said, errors.Join(err, v.Reachable(ctx))
+		}},
 		{"browser", func() (string, error) {
 			cls, err := classifier.New()
 			if err != nil {

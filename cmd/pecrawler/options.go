@@ -43,6 +43,9 @@ type options struct {
 	timezone   string
 	chrome     string
 	settle     time.Duration
+	evidence   string
+	signingKey string
+	tsa        string
 	verbose    bool
 	config     string
 
@@ -79,13 +82,20 @@ const (
 	forQueue              // which NATS
 	forServe              // where pages are served
 	forLab                // which sites the test web has
+	forVault              // where bundles lie, for what makes no visits
 )
 
 // parse reads flags (before, between and after the arguments) and the file.
 func parse(e env, cmd string, groups int, args []string) (*options, []string, error) {
+	return parseWith(e, cmd, groups, args, func(*flag.FlagSet) {})
+}
+
+// parseWith is parse for a command that has flags of its own.
+func parseWith(e env, cmd string, groups int, args []string, own func(*flag.FlagSet)) (*options, []string, error) {
 	o := &options{set: map[string]bool{}}
 	fs := flag.NewFlagSet(cmd, flag.ContinueOnError)
 	fs.SetOutput(e.stderr)
+	own(fs)
 	if groups&forData != 0 {
 		fs.StringVar(&o.out, "out", "./pecrawler-data", "data `folder`: store, evidence, queue, verdicts.jsonl")
 	}
@@ -107,6 +117,11 @@ func parse(e env, cmd string, groups int, args []string) (*options, []string, er
 		fs.StringVar(&o.timezone, "timezone", "Europe/London", "time zone of the visitor")
 		fs.StringVar(&o.chrome, "chrome", "", "`path` of Chromium; searched for when not given")
 		fs.DurationVar(&o.settle, "settle", 5*time.Second, "shortest watch of a page after it has loaded")
+		fs.StringVar(&o.signingKey, "signing-key", "", "private Ed25519 key that bundles are signed by, PEM `file`; one is made in the data folder when not given")
+		fs.StringVar(&o.tsa, "tsa", "", "`URL` of an RFC 3161 time-stamping authority that witnesses each bundle; none when not given")
+	}
+	if groups&(forVisits|forVault) != 0 {
+		fs.StringVar(&o.evidence, "evidence", "", "where bundles lie: a folder or a bucket's `URL`, e.g. s3://name?region=eu-west-2; in the data folder when not given")
 	}
 	if groups&forQueue != 0 {
 		fs.StringVar(&o.nats, "nats", "", "`URL` of a NATS cluster; an embedded server when not given")
@@ -128,6 +143,8 @@ func parse(e env, cmd string, groups int, args []string) (*options, []string, er
 		fmt.Fprintf(e.stderr, "Usage: pecrawler %s [flags]", cmd)
 		if i := slices.IndexFunc(commands(), func(c command) bool { return c.name == cmd }); i >= 0 {
 			fmt.Fprintf(e.stderr, " %s\n\n%s\n\n", commands()[i].args, commands()[i].does)
+		} else {
+			fmt.Fprintln(e.stderr)
 		}
 		fs.PrintDefaults()
 	}
@@ -243,6 +260,16 @@ func (o *options) validate(groups int) error {
 		if o.ca != "" {
 			if _, err := os.Stat(o.ca); err != nil {
 				bad("--ca: %v", err)
+			}
+		}
+		if o.signingKey != "" {
+			if _, err := os.Stat(o.signingKey); err != nil {
+				bad("--signing-key: %v", err)
+			}
+		}
+		if o.tsa != "" {
+			if u, err := url.Parse(o.tsa); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+				bad("--tsa: want http://host/path or https://host/path")
 			}
 		}
 		if o.settle < 500*time.Millisecond || o.settle > time.Minute {

@@ -60,6 +60,39 @@ func lock(dir string) (io.Closer, error) {
 func storePath(dir string) string    { return filepath.Join(dir, "pecrawler.db") }
 func evidencePath(dir string) string { return filepath.Join(dir, "evidence") }
 
+// vaultPath is where bundles lie: a folder or the URL of a bucket.
+func (o *options) vaultPath() string {
+	if o.evidence != "" {
+		return o.evidence
+	}
+	return evidencePath(o.out)
+}
+
+// keyPath is where the signing key of a data folder lies.
+func keyPath(dir string) string { return filepath.Join(dir, "keys", "evidence.pem") }
+
+// signer reads the key that bundles are signed by; that of the data folder is
+// made at its first use.
+func (o *options) signer() (evidence.Signer, error) {
+	if o.signingKey != "" {
+		return evidence.ReadKey(o.signingKey)
+	}
+	return evidence.OpenKey(keyPath(o.out))
+}
+
+// newSealer makes what seals the visits of a worker.
+func newSealer(o *options, v *evidence.Vault, start evidence.Start, log *slog.Logger, reg prometheus.Registerer) (*evidence.Sealer, error) {
+	key, err := o.signer()
+	if err != nil {
+		return nil, err
+	}
+	s := &evidence.Sealer{Vault: v, Signer: key, Start: start, Log: log, Metrics: evidence.NewMetrics(reg)}
+	if o.tsa != "" {
+		s.Stamper = evidence.TSA{URL: o.tsa}
+	}
+	return s, nil
+}
+
 // existingStore opens the store of a data folder that must be there.
 func existingStore(ctx context.Context, dir string) (*store.Store, error) {
 	if _, err := os.Stat(storePath(dir)); err != nil {
@@ -85,7 +118,12 @@ func newWorker(ctx context.Context, o *options, q *queue.Queue, v *evidence.Vaul
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{queue: q, vault: v, classifier: cls, rules: set, log: log, met: newWorkMetrics(reg)}
+	start := evidence.Start{Profile: "new, empty", Classifier: cls.Version(), Lists: cls.Lists(), Rules: set.Digest()}
+	sealer, err := newSealer(o, v, start, log, reg)
+	if err != nil {
+		return nil, err
+	}
+	w := &worker{queue: q, vault: v, sealer: sealer, classifier: cls, rules: set, log: log, met: newWorkMetrics(reg)}
 	w.crawler = crawler.New(o.crawlerConfig(), chooser{cls}, log, reg)
 	chrome, err := w.crawler.Start(ctx)
 	if err != nil {

@@ -69,7 +69,7 @@ func sweepCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	defer st.Close()
-	vault, err := evidence.OpenVault(ctx, evidencePath(o.out))
+	vault, err := evidence.OpenVault(ctx, o.vaultPath())
 	if err != nil {
 		return err
 	}
@@ -381,7 +381,7 @@ func workCmd(ctx context.Context, e env, args []string) error {
 		return usage("--nats URL names the cluster to take visits from")
 	}
 	log := o.logger(e.stderr)
-	vault, err := evidence.OpenVault(ctx, evidencePath(o.out))
+	vault, err := evidence.OpenVault(ctx, o.vaultPath())
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ type worker struct {
 	queue      *queue.Queue
 	crawler    *crawler.Crawler
 	vault      *evidence.Vault
+	sealer     *evidence.Sealer // into the vault
 	classifier *classifier.Classifier
 	rules      *rules.Set
 	log        *slog.Logger
@@ -130,7 +131,7 @@ func (w *worker) judge(ctx context.Context, v pc.Visit) (pc.Verdict, error) {
 		return pc.Verdict{}, err
 	}
 	end = w.met.time("seal")
-	digest, err := evidence.Seal(ctx, w.vault, draft)
+	digest, err := w.sealer.Seal(ctx, draft)
 	var bundle *evidence.Bundle
 	if err == nil {
 		bundle, err = w.vault.Open(ctx, digest)
