@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"unicode"
 
@@ -29,6 +31,8 @@ func bundleCmd(ctx context.Context, e env, args []string) error {
 		return bundleShow(e, args[1:])
 	case "verify":
 		return bundleVerify(e, args[1:])
+	case "export":
+		return bundleExport(e, args[1:])
 	case "help", "-h", "--help":
 		fmt.Fprintln(e.stderr, want)
 		return flag.ErrHelp
@@ -97,6 +101,52 @@ func bundleVerify(e env, args []string) error {
 		fmt.Fprintf(e.stdout, "time stamp: %s by %s (their certificate was not compared with any root)\n", ts.Time.Format(timeForm), ts.Authority)
 	default:
 		fmt.Fprintf(e.stdout, "time stamp: %s\n", sig.Timestamp)
+	}
+	return nil
+}
+
+// bundleExport writes a bundle in forms that others read. Without a flag it
+// writes both, beside the bundle. A file that is there is not replaced.
+func bundleExport(e env, args []string) error {
+	var har, wacz string
+	_, file, err := bundleArgs(e, "export FILE", 0, args, func(fs *flag.FlagSet) {
+		fs.StringVar(&har, "har", "", "`file` for the requests as HAR 1.2")
+		fs.StringVar(&wacz, "wacz", "", "`file` for everything as a web archive, WACZ 1.1.1")
+	})
+	if err != nil {
+		return err
+	}
+	b, err := readBundle(file)
+	if err != nil {
+		return err
+	}
+	if har == "" && wacz == "" {
+		base := strings.TrimSuffix(file, ".zip")
+		har, wacz = base+".har", base+".wacz"
+	}
+	for _, x := range []struct {
+		name  string
+		write func(io.Writer, *evidence.Bundle) error
+	}{{har, evidence.WriteHAR}, {wacz, evidence.WriteWACZ}} {
+		if x.name == "" {
+			continue
+		}
+		if err := writeNew(x.name, func(w io.Writer) error { return x.write(w, b) }); err != nil {
+			return err
+		}
+		fmt.Fprintln(e.stdout, x.name)
+	}
+	return nil
+}
+
+// writeNew writes a file that was not there.
+func writeNew(name string, write func(io.Writer) error) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(write(f), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(name))
 	}
 	return nil
 }

@@ -103,3 +103,19 @@ func TestBundleMisuse(t *testing.T) {
 		}
 	}
 }
+
+func TestBundleExport(t *testing.T) {
+	out := t.TempDir()
+	file, _ := sealBundle(t, out, "shop.example")
+	base := strings.TrimSuffix(file, ".zip")
+	if code, stdout, stderr := pecrawler(t.Context(), t, "", "bundle", "export", file); code != 0 || stdout != base+".har\n"+base+".wacz\n" {
+		t.Fatalf("%d\n%s%s", code, stdout, stderr)
+	}
+	if code, _, stderr := pecrawler(t.Context(), t, "", "bundle", "export", file); code != 1 || !strings.Contains(stderr, ".har") {
+		t.Errorf("a file was replaced: %d %s", code, stderr)
+	}
+	one := filepath.Join(out, "x.wacz")
+	if code, stdout, _ := pecrawler(t.Context(), t, "", "bundle", "export", "--wacz", one, file); code != 0 || stdout != one+"\n" {
+		t.Errorf("%d %s", code, stdout)
+	}
+}
