@@ -177,7 +177,7 @@ func readPEM(name, kind string) ([]byte, error) {
 func OpenKey(name string) (Signer, error) {
 	key, err := ReadKey(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := makeKey(name); err != nil {
+		if err := makeKey(name); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, fmt.Errorf("make the signing key: %w", err)
 		}
 		key, err = ReadKey(name)
@@ -186,7 +186,7 @@ func OpenKey(name string) (Signer, error) {
 		return nil, err
 	}
 	public := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: pkix(key.Public())})
-	if err := writeOnce(PublicKeyFile(name), public, 0o644); err != nil {
+	if err := writeOnce(PublicKeyFile(name), public, 0o644); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("write the public key: %w", err)
 	}
 	return key, nil

@@ -9,9 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"gocloud.dev/blob"
 	_ "gocloud.dev/blob/fileblob" // the file:// driver
+	_ "gocloud.dev/blob/memblob"  // mem://, for tests
+	_ "gocloud.dev/blob/s3blob"   // s3://
 	"gocloud.dev/gcerrors"
 )
 
@@ -76,30 +79,37 @@ func (v *Vault) put(ctx context.Context, digest string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if v.dir != "" {
-		return putFile(filepath.Join(v.dir, filepath.FromSlash(k)), data)
+	if err := v.create(ctx, k, data); !errors.Is(err, fs.ErrExist) {
+		return err
 	}
-	err = v.bucket.WriteAll(ctx, k, data, &blob.WriterOptions{IfNotExist: true, ContentType: "application/zip"})
+	return nil
+}
+
+// create writes what was not there; [fs.ErrExist] tells that something was, and
+// stays.
+func (v *Vault) create(ctx context.Context, k string, data []byte) error {
+	if v.dir != "" {
+		name := filepath.Join(v.dir, filepath.FromSlash(k))
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return err
+		}
+		return writeOnce(name, data, 0o444)
+	}
+	err := v.bucket.WriteAll(ctx, k, data, &blob.WriterOptions{IfNotExist: true})
 	if gcerrors.Code(err) == gcerrors.FailedPrecondition {
-		return nil // it is there already
+		return fs.ErrExist
 	}
 	return err
 }
 
-// putFile writes a bundle's file; one that is there stays.
-func putFile(name string, data []byte) error {
-	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-		return err
-	}
-	return writeOnce(name, data, 0o444)
-}
+func notFound(err error) bool { return gcerrors.Code(err) == gcerrors.NotFound }
 
 // writeOnce writes a file so that it is whole and on the disk, or not there.
 // One that is there already stays as it is, even if another process writes it
-// at the same moment.
+// at the same moment; [fs.ErrExist] tells so.
 func writeOnce(name string, data []byte, mode os.FileMode) error {
 	if _, err := os.Stat(name); err == nil {
-		return nil
+		return fs.ErrExist
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), ".sealing-*")
 	if err != nil {
@@ -108,9 +118,6 @@ func writeOnce(name string, data []byte, mode os.FileMode) error {
 	_, err = f.Write(data)
 	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err == nil {
 		err = os.Link(f.Name(), name) // unlike a rename, it does not replace
-	}
-	if errors.Is(err, fs.ErrExist) {
-		err = nil
 	}
 	return errors.Join(err, os.Remove(f.Name()))
 }
@@ -139,6 +146,12 @@ func (v *Vault) Bytes(ctx context.Context, digest string) ([]byte, error) {
 		return nil, err
 	}
 	data, err := v.bucket.ReadAll(ctx, k)
+	if notFound(err) {
+		if events, _ := v.Record(ctx, digest); len(events) > 0 && events[len(events)-1].Act == ActExpire {
+			e := events[len(events)-1]
+			err = fmt.Errorf("it was removed on %s: %s", e.At.Format(time.DateOnly), e.Reason)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read bundle %s: %w", digest, err)
 	}

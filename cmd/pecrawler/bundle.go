@@ -33,6 +33,12 @@ func bundleCmd(ctx context.Context, e env, args []string) error {
 		return bundleVerify(e, args[1:])
 	case "export":
 		return bundleExport(e, args[1:])
+	case "hold":
+		return bundleNote(ctx, e, evidence.ActHold, args[1:])
+	case "release":
+		return bundleNote(ctx, e, evidence.ActRelease, args[1:])
+	case "expire":
+		return bundleExpire(ctx, e, args[1:])
 	case "help", "-h", "--help":
 		fmt.Fprintln(e.stderr, want)
 		return flag.ErrHelp

@@ -2,13 +2,17 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	pc "pecrawler"
 	"pecrawler/evidence"
+	"pecrawler/store"
 )
 
 // sealBundle seals a small visit in a data folder and returns the bundle's file.
@@ -117,5 +121,106 @@ func TestBundleExport(t *testing.T) {
 	one := filepath.Join(out, "x.wacz")
 	if code, stdout, _ := pecrawler(t.Context(), t, "", "bundle", "export", "--wacz", one, file); code != 0 || stdout != one+"\n" {
 		t.Errorf("%d %s", code, stdout)
+	}
+}
+
+// Bundles of flagged sites, held ones and those that nobody knows stay.
+func TestBundleExpire(t *testing.T) {
+	out := t.TempDir()
+	st, err := store.Open(t.Context(), storePath(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	words := map[string]pc.Overall{"clear.example": pc.Clear, "held.example": pc.Clear, "flagged.example": pc.Flagged, "review.example": pc.Review}
+	sites := []store.Site{{Site: "pending.example", Line: 9}}
+	for s := range words {
+		sites = append(sites, store.Site{Site: s})
+	}
+	if err := st.CreateSweep(t.Context(), store.Sweep{ID: "one", Settings: "{}", Agree: 1, Created: time.Now()}, sites); err != nil {
+		t.Fatal(err)
+	}
+	files, digests := map[string]string{}, map[string]string{}
+	for _, s := range []string{"clear.example", "held.example", "flagged.example", "review.example", "pending.example", "unknown.example", "new.example"} {
+		files[s], digests[s] = sealBundle(t, out, s)
+		if overall, ok := words[s]; ok {
+			v := pc.Verdict{Sweep: "one", Site: s, Visit: 1, Visits: 1, Overall: overall, Bundles: []string{digests[s]}}
+			if err := errors.Join(st.PutResult(t.Context(), v), st.PutWord(t.Context(), v)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if code, stdout, stderr := pecrawler(t.Context(), t, "", "bundle", "hold", "--out", out, files["held.example"], "--reason", "appeal 7"); code != 0 || !strings.Contains(stdout, "appeal 7") {
+		t.Fatalf("hold: %d %s%s", code, stdout, stderr)
+	}
+	there := func() (sites []string) {
+		for s, f := range files {
+			if _, err := os.Stat(f); err == nil {
+				sites = append(sites, s)
+			}
+		}
+		slices.Sort(sites)
+		return sites
+	}
+	all := there()
+	if code, stdout, _ := pecrawler(t.Context(), t, "", "bundle", "expire", "--out", out, "--older", "1d"); code != 0 || !strings.Contains(stdout, "0 removed") || !slices.Equal(there(), all) {
+		t.Errorf("nothing is older than a day: %d\n%s", code, stdout)
+	}
+	// A year later. One bundle came to the folder only then.
+	later := time.Now().AddDate(1, 0, 0)
+	for s, f := range files {
+		if s == "new.example" {
+			if err := os.Chtimes(f, later, later); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	expire := func(dry bool) string {
+		t.Helper()
+		var text bytes.Buffer
+		vault, err := evidence.OpenVault(t.Context(), evidencePath(out))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer vault.Close()
+		if err := expireVault(t.Context(), &text, st, vault, later.AddDate(0, 0, -90), dry); err != nil {
+			t.Fatal(err)
+		}
+		return text.String()
+	}
+	if said := expire(true); !strings.Contains(said, "would be removed  "+digests["clear.example"]) || !slices.Equal(there(), all) {
+		t.Errorf("dry run:\n%s", said)
+	}
+	said := expire(false)
+	for _, want := range []string{"removed  " + digests["clear.example"], digests["held.example"] + "  held.example: held since", `the site is "flagged" in sweep one`, `the site is "review"`, "no last word in sweep one", digests["unknown.example"] + "  unknown.example: no sweep", "1 removed, 5 older ones kept, 1 newer"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("it does not say %q:\n%s", want, said)
+		}
+	}
+	if got := there(); len(got) != len(all)-1 || slices.Contains(got, "clear.example") {
+		t.Errorf("left: %v", got)
+	}
+}
+
+func TestBundleKeepingMisuse(t *testing.T) {
+	out := t.TempDir()
+	file, digest := sealBundle(t, out, "shop.example")
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"hold", "--out", out, file}, 2, "--reason"},
+		{[]string{"release", "--out", out, "--reason", "x"}, 2, "FILE|DIGEST"},
+		{[]string{"hold", "--out", out, "--reason", "x", "sha256:" + strings.Repeat("0", 64)}, 1, "not in the evidence store"},
+		{[]string{"release", "--out", out, "--reason", "x", digest}, 0, ""},
+		{[]string{"expire", "--out", out}, 2, "--older"},
+		{[]string{"expire", "--out", out, "--older", "0d"}, 2, "--older"},
+		{[]string{"expire", "--out", out, "--older", "90"}, 2, "90d"},
+		{[]string{"expire", "--out", out, "--older", "90d"}, 1, "holds no sweeps"},
+	} {
+		if code, _, stderr := pecrawler(t.Context(), t, "", append([]string{"bundle"}, c.args...)...); code != c.code || !strings.Contains(stderr, c.says) {
+			t.Errorf("%v: %d %s", c.args, code, stderr)
+		}
 	}
 }
