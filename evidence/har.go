@@ -151,7 +151,7 @@ const notRecorded = "not recorded"
 func WriteHAR(w io.Writer, b *Bundle) error {
 	log := harLog{Version: "1.2", Creator: harProgram{"pecrawler", "unknown"}, Browser: harProgram{"Chrome", "unknown"}, Pages: []harPage{}, Entries: []harEntry{},
 		Comment: "Requests of a sealed bundle; times per phase, request headers and values of sent cookies were not recorded.", Bundle: b.Digest(), Visit: b.Visit()}
-	for _, s := range pc.Scenarios {
+	for _, s := range pc.EveryScenario {
 		c := b.Captures()[s]
 		if c == nil {
 			continue

@@ -109,7 +109,7 @@ func pagesOf(b *Bundle) []waczPage {
 	add := func(address string, at time.Time, title string) {
 		pages = append(pages, waczPage{fmt.Sprintf("p%d", len(pages)), address, at, title})
 	}
-	for _, s := range pc.Scenarios {
+	for _, s := range pc.EveryScenario {
 		c := b.Captures()[s]
 		if c == nil {
 			continue

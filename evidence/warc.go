@@ -179,7 +179,7 @@ func writeWARC(b *Bundle) (*warcWriter, error) {
 	if _, _, _, err := w.add(warcRecord{kind: "warcinfo", at: m.SealedAt, media: "application/warc-fields", block: []byte(info), more: [][2]string{{"WARC-Filename", warcName}}}); err != nil {
 		return nil, err
 	}
-	for _, s := range pc.Scenarios {
+	for _, s := range pc.EveryScenario {
 		if c := b.Captures()[s]; c != nil {
 			for i := range c.Requests {
 				if err := w.exchange(b, c, &c.Requests[i]); err != nil {
