@@ -96,6 +96,7 @@ type MarkName string
 // The marks, in the order in which they can occur.
 const (
 	MarkLoad      MarkName = "load"      // load event of the first document
+	MarkHalted    MarkName = "halted"    // a script that kept the page from answering was ended; can occur anywhere
 	MarkStirred   MarkName = "stirred"   // the mouse was moved and its wheel turned, because nothing asked by itself
 	MarkSettled   MarkName = "settled"   // quiet; the state before any choice has been recorded
 	MarkActed     MarkName = "acted"     // the last click of the choice has been dispatched

@@ -40,6 +40,9 @@ const nobody = 65534
 // browser context of its own that starts empty and is thrown away.
 type Browser struct {
 	cfg        Config
+	log        *slog.Logger
+	met        *metrics
+	worn       atomic.Bool // is to be replaced as soon as nobody uses it
 	cmd        *exec.Cmd
 	dir        string // profile, certificates, temporary files; removed by Close
 	wire       *wire
@@ -151,7 +154,7 @@ const preferences = `{"profile":{"cookie_controls_mode":0,"block_third_party_coo
 
 // startBrowser starts Chromium and proves that it is fit for evidence: it
 // answers, and a third-party cookie is stored. The context bounds the start only.
-func startBrowser(ctx context.Context, cfg Config, log *slog.Logger) (_ *Browser, err error) {
+func startBrowser(ctx context.Context, cfg Config, log *slog.Logger, met *metrics) (_ *Browser, err error) {
 	path, err := findChrome(cfg.Chrome)
 	if err != nil {
 		return nil, err
@@ -161,7 +164,7 @@ func startBrowser(ctx context.Context, cfg Config, log *slog.Logger) (_ *Browser
 	if err != nil {
 		return nil, fmt.Errorf("make a profile folder for Chromium: %w", err)
 	}
-	b := &Browser{cfg: cfg, dir: dir, tabs: map[cdp.BrowserContextID]*tab{}, exited: make(chan struct{})}
+	b := &Browser{cfg: cfg, log: log, met: met, dir: dir, tabs: map[cdp.BrowserContextID]*tab{}, exited: make(chan struct{})}
 	b.blackhole = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		b.background.Add(1)
 		http.Error(w, "the browser's own traffic ends here", http.StatusForbidden)
@@ -196,6 +199,7 @@ func startBrowser(ctx context.Context, cfg Config, log *slog.Logger) (_ *Browser
 	if err := b.selfTest(ctx); err != nil {
 		return nil, b.explain(fmt.Errorf("self-test of %s: %w", b.Version, err))
 	}
+	go b.watchMemory(cfg.Memory)
 	log.Info("browser started", "version", b.Version, "pid", b.cmd.Process.Pid, "third_party_cookies", b.ThirdParty)
 	return b, nil
 }
@@ -314,18 +318,10 @@ func (b *Browser) launch(path string) error {
 	return nil
 }
 
-// alive tells whether the browser still answers.
-func (b *Browser) alive(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	_, err := cdp.Call(ctx, b.root, browser.GetVersion, cdp.Empty{})
-	return err == nil
-}
-
 // Close ends the browser, its whole process group, and removes its folder.
 func (b *Browser) Close() {
 	if b.cmd != nil {
-		syscall.Kill(-b.cmd.Process.Pid, syscall.SIGKILL)
+		b.kill()
 		<-b.exited
 		b.wire.tr.Close()
 		<-b.wire.down

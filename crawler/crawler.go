@@ -62,8 +62,9 @@ type Config struct {
 	CAFile      string   // extra trusted CA, PEM
 	Allow       []netip.Prefix
 	HonourRobot bool
-	Loads       int // page loads at the same time; the waits between are not bounded by it
-	Recycle     int // scenarios after which the browser is replaced
+	Loads       int   // page loads at the same time; the waits between are not bounded by it
+	Recycle     int   // scenarios after which the browser is replaced
+	Memory      int64 // bytes that the browser may hold: it is replaced before that, and a page that goes beyond is ended
 
 	// The settle policy.
 	Floor time.Duration // shortest watch after load
@@ -81,6 +82,7 @@ func (c Config) Defaults() Config {
 	set(&c.Height, 900)
 	set(&c.Loads, 2*runtime.NumCPU())
 	set(&c.Recycle, 300)
+	set(&c.Memory, 2<<30)
 	set(&c.Floor, 5*time.Second)
 	set(&c.Quiet, time.Second)
 	set(&c.Cap, 15*time.Second)
@@ -151,10 +153,17 @@ func (c *Crawler) Close() {
 func (c *Crawler) browser(ctx context.Context) (_ *Browser, release func(broken bool), err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if l := c.current; l != nil && (l.b.worn.Load() || l.b.gone()) {
+		l.retire = true
+		c.current = nil
+		if l.users == 0 { // else the last of them ends it
+			l.b.Close()
+		}
+	}
 	if c.current == nil {
 		sctx, cancel := context.WithTimeout(ctx, 60*time.Second)
 		defer cancel()
-		b, err := startBrowser(sctx, c.cfg, c.log)
+		b, err := startBrowser(sctx, c.cfg, c.log, c.met)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -173,7 +182,7 @@ func (c *Crawler) browser(ctx context.Context) (_ *Browser, release func(broken 
 	return l.b, func(broken bool) {
 		c.mu.Lock()
 		l.users--
-		if broken {
+		if broken || l.b.worn.Load() {
 			l.retire = true
 			if c.current == l {
 				c.current = nil

@@ -5,6 +5,8 @@ import "github.com/prometheus/client_golang/prometheus"
 // metrics of the crawler. Labels come from closed lists.
 type metrics struct {
 	restarts prometheus.Counter
+	rescues  *prometheus.CounterVec   // what was done about pages and browsers that hang or grow, by step
+	memory   prometheus.Gauge         // held by running browsers
 	stage    *prometheus.HistogramVec // look, idle, reject, accept
 	egress   *prometheus.CounterVec   // connections not made, by reason
 	requests prometheus.Counter
@@ -14,12 +16,14 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer) *metrics {
 	m := &metrics{
 		restarts: prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_crawler_browser_restarts_total", Help: "Browsers started after the first one: crashes and planned replacements."}),
+		rescues:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_crawler_rescues_total", Help: "What was ended because it hung or grew: script, page, context, browser, memory."}, []string{"step"}),
+		memory:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "pecrawler_crawler_browser_memory_bytes", Help: "Memory that Chromium holds, all its processes."}),
 		stage: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "pecrawler_crawler_stage_duration_seconds", Help: "Wall time of a stage of a visit: the plain look and each scenario.",
 			Buckets: []float64{.1, .5, 1, 2.5, 5, 10, 15, 20, 30, 45, 60, 90, 120}}, []string{"stage"}),
 		egress:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_crawler_egress_refused_total", Help: "Connections that the egress proxy did not make, by reason."}, []string{"reason"}),
 		requests: prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_crawler_requests_total", Help: "Requests of pages recorded."}),
 		acts:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_crawler_acts_total", Help: "Choices made on banners, by scenario and effect."}, []string{"scenario", "effect"}),
 	}
-	reg.MustRegister(m.restarts, m.stage, m.egress, m.requests, m.acts)
+	reg.MustRegister(m.restarts, m.rescues, m.memory, m.stage, m.egress, m.requests, m.acts)
 	return m
 }

@@ -23,10 +23,12 @@ const maxNodes = 60_000
 // snapshot takes the composed tree of the page: frames and shadow roots, closed
 // ones too, in the coordinates of the top window's viewport.
 func (t *tab) snapshot(ctx context.Context, limit time.Duration) (*pc.Page, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
 	yes := true
-	res, err := cdp.Call(ctx, t.page, domsnapshot.CaptureSnapshot, domsnapshot.CaptureSnapshotParams{ComputedStyles: styles(), IncludePaintOrder: &yes})
+	var res domsnapshot.CaptureSnapshotResult
+	err := t.insist(ctx, limit, func(ctx context.Context) (err error) {
+		res, err = cdp.Call(ctx, t.page, domsnapshot.CaptureSnapshot, domsnapshot.CaptureSnapshotParams{ComputedStyles: styles(), IncludePaintOrder: &yes})
+		return err
+	})
 	if err != nil {
 		return nil, false, err
 	}

@@ -21,7 +21,7 @@ import (
 // banner may wait for the visitor to move. An error is our fault; whatever the
 // site did is in the capture of the run.
 func (c *Crawler) scenario(ctx context.Context, v pc.Visit, look pc.Look, s pc.Scenario, stir bool, sink Sink) (*run, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Limit)
+	ctx, cancel := context.WithTimeoutCause(ctx, c.cfg.Limit, errOvertime)
 	defer cancel()
 	b, release, err := c.browser(ctx)
 	if err != nil {
@@ -38,6 +38,8 @@ func (c *Crawler) scenario(ctx context.Context, v pc.Visit, look pc.Look, s pc.S
 	return r, nil
 }
 
+var errOvertime = errors.New("the scenario took too long and was ended")
+
 // inBrowser is one scenario in one browser.
 func (r *run) inBrowser(ctx context.Context, b *Browser, v pc.Visit) error {
 	c := r.c
@@ -53,12 +55,7 @@ func (r *run) inBrowser(ctx context.Context, b *Browser, v pc.Visit) error {
 		return err
 	}
 	t := newTab(b, bc.BrowserContextID, v.Site)
-	defer func() {
-		dctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		cdp.Call(dctx, b.root, target.DisposeBrowserContext, target.DisposeBrowserContextParams(bc))
-		t.forget()
-	}()
+	defer b.leave(ctx, t)
 	if err := t.open(ctx); err != nil {
 		return err
 	}
@@ -83,6 +80,13 @@ func (r *run) inBrowser(ctx context.Context, b *Browser, v pc.Visit) error {
 	case <-b.wire.down:
 		return b.explain(b.wire.err)
 	default:
+	}
+	if err != nil && errors.Is(context.Cause(ctx), errOvertime) && r.capt.Load.Outcome != "" {
+		// What was gathered by then stands; trying the visit again would only cost as much once more.
+		for _, a := range []pc.Artifact{pc.ArtifactAct, pc.ArtifactStorage, pc.ArtifactPage} {
+			r.missing(a, errOvertime.Error())
+		}
+		err = nil
 	}
 	if err != nil {
 		return err
@@ -492,10 +496,12 @@ func (r *run) shot(ctx context.Context, mark pc.MarkName, layer int) error {
 	if err := addJSON(r.sink, snap.Tree, r.page); err != nil {
 		return err
 	}
-	sctx, cancel := context.WithTimeout(ctx, 6*time.Second)
-	defer cancel()
 	q := int64(80)
-	img, err := cdp.Call(sctx, r.t.page, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: "jpeg", Quality: &q})
+	var img page.CaptureScreenshotResult
+	err := r.t.insist(ctx, 6*time.Second, func(ctx context.Context) (err error) {
+		img, err = cdp.Call(ctx, r.t.page, page.CaptureScreenshot, page.CaptureScreenshotParams{Format: "jpeg", Quality: &q})
+		return err
+	})
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -532,5 +538,12 @@ func (r *run) finish() {
 	r.t.instruments.deliver(r.capt, r.missing)
 	r.t.areas.unreported(r.capt)
 	explain(r.capt)
+	if at := r.t.halted.Load(); at > 0 {
+		i := slices.IndexFunc(r.capt.Marks, func(m pc.Mark) bool { return m.At > at })
+		if i < 0 {
+			i = len(r.capt.Marks)
+		}
+		r.capt.Marks = slices.Insert(r.capt.Marks, i, pc.Mark{Name: pc.MarkHalted, At: at})
+	}
 	r.capt.Ended = time.Now().UTC()
 }

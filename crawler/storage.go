@@ -133,8 +133,10 @@ func (t *tab) frameStorage(ctx context.Context, put func(pc.StorageItem)) error 
 }
 
 func (t *tab) listFrame(ctx context.Context, id cdp.FrameID, host string, put func(pc.StorageItem)) error {
-	ctx, cancel := context.WithTimeout(ctx, 6*time.Second)
-	defer cancel()
+	return t.insist(ctx, 6*time.Second, func(ctx context.Context) error { return t.readFrame(ctx, id, host, put) })
+}
+
+func (t *tab) readFrame(ctx context.Context, id cdp.FrameID, host string, put func(pc.StorageItem)) error {
 	world, err := cdp.Call(ctx, t.page, page.CreateIsolatedWorld, page.CreateIsolatedWorldParams{FrameID: id, WorldName: "pecrawler"})
 	if err != nil {
 		return err

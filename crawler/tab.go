@@ -68,13 +68,16 @@ type tab struct {
 	sessions  []target.SessionID
 	over      string // the budget that the page exceeded; "" is none
 	crashed   bool
+	stuck     atomic.Bool   // does not answer any more, see insist
+	halted    atomic.Int64  // when a script was ended that kept the page busy; 0: never
+	dead      chan struct{} // closed when it crashed
 
 	instruments instruments
 	areas       areas
 }
 
 func newTab(b *Browser, id cdp.BrowserContextID, _ string) *tab {
-	t := &tab{b: b, id: id, ready: make(chan struct{}), started: time.Now(), hops: map[hopKey]*hops{}, inflight: map[hopKey]time.Time{}, socket: map[hopKey]int{}, workers: map[target.SessionID]string{}, instruments: newInstruments()}
+	t := &tab{b: b, id: id, ready: make(chan struct{}), dead: make(chan struct{}), started: time.Now(), hops: map[hopKey]*hops{}, inflight: map[hopKey]time.Time{}, socket: map[hopKey]int{}, workers: map[target.SessionID]string{}, instruments: newInstruments()}
 	b.mu.Lock()
 	b.tabs[id] = t
 	b.mu.Unlock()
@@ -248,6 +251,9 @@ func (t *tab) event(s session, method string, params jsonv2.Value) {
 	case "Inspector.targetCrashed":
 		if s.id == t.page.id {
 			t.mu.Lock()
+			if !t.crashed {
+				close(t.dead)
+			}
 			t.crashed = true
 			t.mu.Unlock()
 		}
@@ -310,6 +316,8 @@ func (t *tab) trouble() error {
 	switch {
 	case t.crashed && t.over == "":
 		return errCrashed
+	case t.stuck.Load():
+		return errStuck
 	case t.over != "":
 		return fmt.Errorf("%w: %s", errBudget, t.over)
 	}

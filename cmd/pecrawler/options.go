@@ -46,6 +46,7 @@ type options struct {
 	evidence   string
 	signingKey string
 	tsa        string
+	memory     int // MiB
 	verbose    bool
 	config     string
 
@@ -117,6 +118,7 @@ func parseWith(e env, cmd string, groups int, args []string, own func(*flag.Flag
 		fs.StringVar(&o.timezone, "timezone", "Europe/London", "time zone of the visitor")
 		fs.StringVar(&o.chrome, "chrome", "", "`path` of Chromium; searched for when not given")
 		fs.DurationVar(&o.settle, "settle", 5*time.Second, "shortest watch of a page after it has loaded")
+		fs.IntVar(&o.memory, "browser-memory", 0, "`MiB` that Chromium may hold: it is replaced before that, and a page that goes beyond is ended; 2048, and more with many slots, when not given")
 		fs.StringVar(&o.signingKey, "signing-key", "", "private Ed25519 key that bundles are signed by, PEM `file`; one is made in the data folder when not given")
 		fs.StringVar(&o.tsa, "tsa", "", "`URL` of an RFC 3161 time-stamping authority that witnesses each bundle; none when not given")
 	}
@@ -272,6 +274,9 @@ func (o *options) validate(groups int) error {
 				bad("--tsa: want http://host/path or https://host/path")
 			}
 		}
+		if o.memory != 0 && o.memory < 512 {
+			bad("--browser-memory %d: want 512 or more", o.memory)
+		}
 		if o.settle < 500*time.Millisecond || o.settle > time.Minute {
 			bad("--settle %v: want 500ms to 1m", o.settle)
 		}
@@ -298,12 +303,20 @@ func (o *options) logger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
 }
 
+// browserMemory leaves room for a page in every slot, in MiB.
+func (o *options) browserMemory() int {
+	if o.memory > 0 {
+		return o.memory
+	}
+	return max(2048, 1024+128*o.slots)
+}
+
 // crawlerConfig is how sites are looked at.
 func (o *options) crawlerConfig() crawler.Config {
 	c := crawler.Config{
 		Chrome: o.chrome, Tool: toolVersion(), UserAgent: o.userAgent, Locale: o.locale, Timezone: o.timezone,
 		CAFile: o.ca, DNS: o.dns, Allow: o.allow, HonourRobot: o.robots == "honour",
-		Floor: o.settle, Late: 2 * o.settle, Cap: 3 * o.settle,
+		Memory: int64(o.browserMemory()) << 20, Floor: o.settle, Late: 2 * o.settle, Cap: 3 * o.settle,
 	}
 	if o.proxy != "" {
 		c.Proxy, _ = url.Parse(o.proxy) // validate has seen it
