@@ -52,6 +52,12 @@ func (l *Lab) answer(p *Part, a Answer) (http.Handler, error) {
 	if a.GIF {
 		body, mime = gif, "image/gif"
 	}
+	if a.Make != "" {
+		var err error
+		if body, mime, err = made(a.Make, p.Name+a.Make); err != nil {
+			return nil, err
+		}
+	}
 	if mime == "" {
 		switch path.Ext(a.File + a.NPM) {
 		case ".js", ".mjs", ".cjs":

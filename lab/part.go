@@ -107,6 +107,7 @@ type Answer struct {
 	File     string            `yaml:"file"`     // a file of the part
 	NPM      string            `yaml:"npm"`      // a file of node_modules
 	Text     string            `yaml:"text"`     // a body; ${…} is expanded
+	Make     string            `yaml:"make"`     // a made-up body, see made
 	Type     string            `yaml:"type"`     // media type; guessed from File and NPM
 	GIF      bool              `yaml:"gif"`      // one transparent pixel
 	Status   int               `yaml:"status"`   // 0: 200, or 204 without a body
