@@ -32,7 +32,7 @@ check: setup
 	go test -race -shuffle=on ./...
 
 bench: build
-	go run ./cmd/bench cost > docs/cost.md.new && mv docs/cost.md.new docs/cost.md && cat docs/cost.md
+	go run ./cmd/bench cost > docs/bench.md.new && mv docs/bench.md.new docs/bench.md && cat docs/bench.md
 
 repeat: build
 	go run ./cmd/bench repeat > docs/repeat.md.new && mv docs/repeat.md.new docs/repeat.md && cat docs/repeat.md

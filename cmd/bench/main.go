@@ -1,7 +1,7 @@
 // Command bench makes the figures that docs/ quotes, so that anyone can make
 // them again:
 //
-//	go run ./cmd/bench cost      CPU of a visit, beside a bare browser on the same pages
+//	go run ./cmd/bench cost      CPU, memory and throughput of visits, beside bare browsers on the same pages
 //	go run ./cmd/bench repeat    the test web swept many times: are the verdicts right, and the same each time?
 //	go run ./cmd/bench score     generated sites, lawful and not, swept and compared with the truth
 //
@@ -10,16 +10,11 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
-	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -29,8 +24,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	pc "pecrawler"
 	"pecrawler/classifier"
@@ -55,6 +48,8 @@ func main() {
 	}
 	var err error
 	switch flag.Arg(0) {
+	case "watch": // of cost, see peak
+		err = watch(flag.Args()[1:])
 	case "cost":
 		err = cost(ctx, os.Stdout, *bin, set(3))
 	case "repeat":
@@ -124,168 +119,6 @@ func (c chooser) Choose(goal pc.Goal, layer int, p *pc.Page) (crawler.Choice, bo
 type discard struct{ bytes int }
 
 func (d *discard) Add(_ string, data []byte) error { d.bytes += len(data); return nil }
-
-func cost(ctx context.Context, w io.Writer, bin string, n int) error {
-	proxy, ca, labPID, stop, err := startLab(ctx, bin)
-	if err != nil {
-		return err
-	}
-	defer stop()
-	sites := []string{"plain-parish.example", "harbour-books.example", "county-gazette.example", "daily-lantern-news.example", "pixel-pocket-games.example"}
-	up, err := url.Parse(proxy)
-	if err != nil {
-		return err
-	}
-	cls, err := classifier.New()
-	if err != nil {
-		return err
-	}
-	type row struct{ ours, chrome, bare, wall float64 }
-	rows := map[string]row{}
-	for _, s := range sites {
-		var r row
-		c := crawler.New(crawler.Config{Proxy: up, CAFile: ca, Tool: "bench"}, chooser{cls}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
-		if _, err := c.Start(ctx); err != nil {
-			return err
-		}
-		self, tree := cpu(labPID)
-		begin := time.Now()
-		for i := range n {
-			if err := c.Visit(ctx, pc.Visit{Sweep: "bench", Site: s, URL: "https://" + s + "/", Number: i + 1, Scenarios: pc.Scenarios}, &discard{}); err != nil {
-				c.Close()
-				return err
-			}
-		}
-		r.wall = time.Since(begin).Seconds() / float64(n)
-		self2, tree2 := cpu(labPID)
-		c.Close()
-		r.ours, r.chrome = (self2-self)/float64(n), (tree2-tree)/float64(n)
-		if r.bare, err = bare(ctx, proxy, labPID, "https://"+s+"/", 3*n); err != nil {
-			return err
-		}
-		r.bare *= 3
-		rows[s] = r
-		fmt.Fprintf(os.Stderr, "%s: %+v\n", s, r)
-	}
-	fmt.Fprintf(w, "# CPU of a visit\n\nMade by `make bench`; %d visits of each site, one at a time, in a browser that is already running. A visit is three\nscenarios of three page loads each (the page, a reload, an inner page), the plain look, pictures and page trees. Bare is Chromium by\nitself with a fresh profile and the same proxy, opening the same page three times for four seconds each. CPU seconds are user and\nsystem time of all processes; the test web is not counted.\n\n", n)
-	fmt.Fprintf(w, "| site | Chromium in a visit | our own process | together | bare, 3 loads | bare, 9 loads | a visit against 9 bare loads | wall time |\n|---|---:|---:|---:|---:|---:|---:|---:|\n")
-	var sum row
-	line := func(name string, r row) {
-		fmt.Fprintf(w, "| %s | %.2f s | %.2f s | %.2f s | %.2f s | %.2f s | %.2f× | %.1f s |\n", name, r.chrome, r.ours, r.chrome+r.ours, r.bare, 3*r.bare, (r.chrome+r.ours)/(3*r.bare), r.wall)
-	}
-	for _, s := range sites {
-		r := rows[s]
-		line(s, r)
-		k := float64(len(sites))
-		sum = row{sum.ours + r.ours/k, sum.chrome + r.chrome/k, sum.bare + r.bare/k, sum.wall + r.wall/k}
-	}
-	line("**mean**", sum)
-	fmt.Fprintf(w, "\n%s\n", machine())
-	return nil
-}
-
-// bare opens a page in a browser that nothing else is asked of, and returns the
-// CPU seconds of one load.
-func bare(ctx context.Context, proxy string, labPID int, page string, loads int) (float64, error) {
-	dir, err := os.MkdirTemp("", "bench-bare-")
-	if err != nil {
-		return 0, err
-	}
-	defer os.RemoveAll(dir)
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--window-size=1366,900",
-		"--ignore-certificate-errors", "--proxy-server="+strings.TrimPrefix(proxy, "http://"), "--user-data-dir="+dir, "--remote-debugging-port=0", "about:blank")
-	if err := cmd.Start(); err != nil {
-		return 0, err
-	}
-	defer func() { cmd.Process.Kill(); cmd.Wait() }()
-	var port string
-	for range 100 {
-		if raw, err := os.ReadFile(filepath.Join(dir, "DevToolsActivePort")); err == nil {
-			port, _, _ = strings.Cut(string(raw), "\n")
-			break
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	if port == "" {
-		return 0, errors.New("the bare browser did not start")
-	}
-	time.Sleep(3 * time.Second)
-	_, before := cpu(labPID)
-	for range loads {
-		var tab struct{ ID string }
-		if err := devtools(ctx, http.MethodPut, port, "/json/new?"+url.QueryEscape(page), &tab); err != nil {
-			return 0, err
-		}
-		time.Sleep(4 * time.Second)
-		if err := devtools(ctx, http.MethodGet, port, "/json/close/"+tab.ID, nil); err != nil {
-			return 0, err
-		}
-	}
-	_, after := cpu(labPID)
-	return (after - before) / float64(loads), nil
-}
-
-func devtools(ctx context.Context, method, port, path string, into any) error {
-	req, err := http.NewRequestWithContext(ctx, method, "http://127.0.0.1:"+port+path, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if into == nil {
-		return nil
-	}
-	return json.NewDecoder(resp.Body).Decode(into)
-}
-
-// cpu returns the CPU seconds of this process, and of all processes below it
-// but one.
-func cpu(except int) (self, below float64) {
-	type proc struct {
-		parent int
-		ticks  float64
-	}
-	procs := map[int]proc{}
-	dirs, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, d := range dirs {
-		raw, err := os.ReadFile(d)
-		if err != nil {
-			continue // it has just ended
-		}
-		_, rest, ok := bytes.Cut(raw, []byte(") "))
-		f := strings.Fields(string(rest))
-		pid, err := strconv.Atoi(strings.Split(d, "/")[2])
-		if !ok || len(f) < 15 || err != nil {
-			continue
-		}
-		num := func(i int) float64 { v, _ := strconv.ParseFloat(f[i], 64); return v }
-		p := proc{parent: int(num(1)), ticks: num(11) + num(12)}
-		if pid != os.Getpid() {
-			p.ticks += num(13) + num(14) // children that have ended
-		}
-		procs[pid] = p
-	}
-	const hz = 100 // USER_HZ of Linux
-	me := os.Getpid()
-	for pid := range procs {
-		for p := pid; p > 1 && p != except; p = procs[p].parent {
-			if p == me {
-				if pid == me {
-					self = procs[pid].ticks / hz
-				} else {
-					below += procs[pid].ticks / hz
-				}
-				break
-			}
-		}
-	}
-	return self, below
-}
 
 func repeat(ctx context.Context, w io.Writer, bin string, lawful, n int) error {
 	sites, err := lab.Sites(lab.Plan{Written: true, Lawful: lawful, Seed: 1})
