@@ -118,9 +118,13 @@ func (b *Browser) kill() {
 // renderer that holds most is killed, which costs one page and not its
 // neighbours.
 func (b *Browser) watchMemory(limit int64) {
-	tick := time.NewTicker(2 * time.Second)
+	// Adding up a process group means reading a file of every process of the machine, so it is done
+	// when the machine's free memory has fallen by much, and now and then.
+	const slow = 15 * time.Second
+	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	var held int64
+	var held, free int64
+	var last time.Time
 	defer func() { b.met.memory.Sub(float64(held)) }()
 	for {
 		select {
@@ -128,6 +132,10 @@ func (b *Browser) watchMemory(limit int64) {
 			return
 		case <-tick.C:
 		}
+		if f := freeMemory(); time.Since(last) < slow && free-f < limit/8 && held < limit*3/4 {
+			continue
+		}
+		last, free = time.Now(), freeMemory()
 		now, biggest := groupMemory(b.cmd.Process.Pid)
 		b.met.memory.Add(float64(now - held)) // a browser that is being replaced counts beside the new one
 		held = now
@@ -140,6 +148,15 @@ func (b *Browser) watchMemory(limit int64) {
 			syscall.Kill(biggest, syscall.SIGKILL)
 		}
 	}
+}
+
+// freeMemory is what the machine has left, in bytes.
+func freeMemory() int64 {
+	var info syscall.Sysinfo_t
+	if syscall.Sysinfo(&info) != nil {
+		return 0
+	}
+	return int64(uint64(info.Freeram) * uint64(info.Unit))
 }
 
 // groupMemory returns the bytes that the processes of a group hold, and the

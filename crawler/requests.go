@@ -79,8 +79,12 @@ func (t *tab) network(s session, method string, params jsonv2.Value) {
 			if h := t.hop(hopKey{s.id, e.RequestID}); len(h.ids) > 0 {
 				t.answered(h.ids[len(h.ids)-1], e.Response)
 			}
-			if e.Type == network.ResourceTypeEventSource {
-				delete(t.inflight, hopKey{s.id, e.RequestID}) // open for ever by nature
+			k := hopKey{s.id, e.RequestID}
+			switch _, open := t.inflight[k]; {
+			case open && e.Type == network.ResourceTypeEventSource:
+				delete(t.inflight, k) // open for ever by nature
+			case open && e.Type == network.ResourceTypeFetch:
+				t.inflight[k] = time.Now().Add(time.Second - streamAge) // a page that does not read the answer never finishes it
 			}
 			t.mu.Unlock()
 		}

@@ -32,6 +32,9 @@ const (
 	maxURL         = 8 << 10
 )
 
+// streamAge is how long a request can keep a page from being quiet.
+const streamAge = 5 * time.Second
+
 // tab is the browser context of one scenario with the page in it, its popups
 // and its workers. Events arrive on the wire's reader and are recorded under
 // the lock; nothing there waits.
@@ -295,7 +298,7 @@ func (t *tab) settle(ctx context.Context, floor, quiet, limit time.Duration) {
 		t.mu.Lock()
 		busy := 0
 		for _, since := range t.inflight {
-			if now.Sub(since) < 5*time.Second { // older ones are streams and long polls
+			if now.Sub(since) < streamAge { // older ones are streams and long polls
 				busy++
 			}
 		}
