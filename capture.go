@@ -47,6 +47,8 @@ type Environment struct {
 	Timezone          string   `json:"timezone"`
 	Width             int      `json:"width"` // viewport, CSS pixels
 	Height            int      `json:"height"`
+	Mobile            bool     `json:"mobile,omitempty"`     // the visitor is on a telephone
+	GPC               bool     `json:"gpc,omitempty"`        // the visitor sends Global Privacy Control
 	ThirdPartyCookies bool     `json:"third_party_cookies"`  // proved by a self-test when the browser started
 	Proxy             string   `json:"proxy,omitempty"`      // upstream of the egress proxy, without credentials
 	DNS               string   `json:"dns,omitempty"`        // the resolver that was named; "": the system's, or the upstream proxy's

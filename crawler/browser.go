@@ -179,7 +179,7 @@ func startBrowser(ctx context.Context, cfg Config, log *slog.Logger, met *metric
 		// setting that reaches frames, workers and headers alike: ask the program for its version.
 		out, verr := exec.CommandContext(ctx, path, "--version").Output()
 		if v, ok := majorVersion(string(out)); verr == nil && ok {
-			b.cfg.UserAgent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/" + v + ".0.0.0 Safari/537.36"
+			b.cfg.UserAgent = b.cfg.userAgent(v)
 		}
 	}
 	if err := b.prepare(ctx); err != nil {

@@ -57,6 +57,8 @@ type Config struct {
 	Timezone    string
 	Width       int // viewport, CSS pixels
 	Height      int
+	Mobile      bool     // a telephone: its screen, touch, and the user agent of the same version there
+	GPC         bool     // the visitor sends Global Privacy Control
 	Proxy       *url.URL // upstream of the egress proxy
 	DNS         string   // address of the resolver; "" is the system's. Behind an upstream proxy it is asked for aliases only
 	CAFile      string   // extra trusted CA, PEM
@@ -78,6 +80,10 @@ type Config struct {
 func (c Config) Defaults() Config {
 	set(&c.Locale, "en-GB")
 	set(&c.Timezone, "Europe/London")
+	if c.Mobile {
+		set(&c.Width, mobileWidth)
+		set(&c.Height, mobileHeight)
+	}
 	set(&c.Width, 1366)
 	set(&c.Height, 900)
 	set(&c.Loads, 2*runtime.NumCPU())

@@ -92,12 +92,16 @@ func (p *parts) capture(t *testing.T, s pc.Scenario) *pc.Capture {
 }
 
 func newCrawler(t *testing.T, choose byText) *crawler.Crawler {
+	return newCrawlerOf(t, choose, crawler.Config{})
+}
+
+func newCrawlerOf(t *testing.T, choose byText, visitor crawler.Config) *crawler.Crawler {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs Chromium")
 	}
 	c := crawler.New(crawler.Config{
-		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Tool: "test",
+		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Tool: "test", Mobile: visitor.Mobile, GPC: visitor.GPC,
 		Floor: 700 * time.Millisecond, Quiet: 400 * time.Millisecond, Late: 1500 * time.Millisecond, Cap: 5 * time.Second,
 	}, choose, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	t.Cleanup(c.Close)
@@ -382,5 +386,26 @@ func TestCoveredControls(t *testing.T) {
 	c := visit(t, newCrawler(t, byText{pc.Reject: {"Reject all"}}), srv.URL+"/", pc.Reject).capture(t, pc.Reject)
 	if len(c.Acts) != 1 || c.Acts[0].Effect != "gone" {
 		t.Errorf("acts %+v, missing %v", c.Acts, c.Missing)
+	}
+}
+
+// Another visitor: on a telephone, with Global Privacy Control.
+func TestVisitors(t *testing.T) {
+	var header sync.Map
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header.Store(r.URL.Path, r.Header.Clone())
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, `<!doctype html><meta name="viewport" content="width=device-width"><p>Hello</p><script>localStorage.setItem("seen", [navigator.globalPrivacyControl, innerWidth, "ontouchstart" in window, navigator.userAgentData && navigator.userAgentData.mobile].join(" "))</script>`)
+	}))
+	t.Cleanup(srv.Close)
+	for want, visitor := range map[string]crawler.Config{"true 412 true true": {Mobile: true, GPC: true}, " 1366 false false": {}} {
+		c := visit(t, newCrawlerOf(t, nil, visitor), srv.URL+"/page", pc.Idle).capture(t, pc.Idle)
+		i := slices.IndexFunc(c.Storage, func(it pc.StorageItem) bool { return it.Name == "seen" })
+		h, _ := header.Load("/page")
+		if i < 0 || c.Storage[i].Value != want || c.Environment.Mobile != visitor.Mobile || c.Environment.GPC != visitor.GPC {
+			t.Errorf("%+v: %+v, environment %+v, want %q", visitor, c.Storage, c.Environment, want)
+		} else if sent := h.(http.Header); (sent.Get("Sec-GPC") == "1") != visitor.GPC || strings.Contains(sent.Get("User-Agent"), "Mobile") != visitor.Mobile {
+			t.Errorf("%+v: sent %v", visitor, sent)
+		}
 	}
 }

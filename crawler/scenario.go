@@ -64,7 +64,7 @@ func (r *run) inBrowser(ctx context.Context, b *Browser, v pc.Visit) error {
 	r.capt = &pc.Capture{
 		Schema: pc.CaptureSchema, Scenario: r.scenario, Missing: map[pc.Artifact]string{}, Acts: []pc.Act{}, Storage: []pc.StorageItem{}, Pages: []pc.Snapshot{},
 		Environment: pc.Environment{Tool: c.cfg.Tool, Chrome: b.Version, Flags: b.cmd.Args[1:], UserAgent: b.UserAgent, Locale: c.cfg.Locale, Timezone: c.cfg.Timezone,
-			Width: c.cfg.Width, Height: c.cfg.Height, ThirdPartyCookies: b.ThirdParty, DNS: c.cfg.DNS},
+			Width: c.cfg.Width, Height: c.cfg.Height, Mobile: c.cfg.Mobile, GPC: c.cfg.GPC, ThirdPartyCookies: b.ThirdParty, DNS: c.cfg.DNS},
 	}
 	if c.cfg.Proxy != nil {
 		r.capt.Environment.Proxy = c.cfg.Proxy.Host

@@ -173,7 +173,7 @@ func (t *tab) attached(s session, e target.EventAttachedToTarget) {
 	t.setup.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // bounded by itself: the reader has no context
 		defer cancel()
-		cfg, yes := t.b.cfg, true
+		yes := true
 		for _, do := range []func() error{
 			func() error { return s.Call(ctx, "Network.enable", enable, nil) },
 			func() error { return s.Call(ctx, "Page.enable", nil, nil) },
@@ -183,10 +183,7 @@ func (t *tab) attached(s session, e target.EventAttachedToTarget) {
 				return s.Call(ctx, "Page.addScriptToEvaluateOnNewDocument", page.AddScriptToEvaluateOnNewDocumentParams{Source: t.instruments.source(), RunImmediately: &yes}, nil)
 			},
 			func() error { return s.Call(ctx, "Target.setAutoAttach", autoAttach(true), nil) },
-			func() error {
-				return s.Call(ctx, "Emulation.setDeviceMetricsOverride", emulation.SetDeviceMetricsOverrideParams{Width: int64(cfg.Width), Height: int64(cfg.Height),
-					DeviceScaleFactor: 1, ScreenWidth: int64(cfg.Width), ScreenHeight: int64(cfg.Height)}, nil)
-			},
+			func() error { return t.visitor(ctx, s) },
 			func() error {
 				return s.Call(ctx, "Emulation.setFocusEmulationEnabled", emulation.SetFocusEmulationEnabledParams{Enabled: true}, nil)
 			},

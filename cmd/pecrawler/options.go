@@ -42,6 +42,8 @@ type options struct {
 	locale     string
 	timezone   string
 	chrome     string
+	mobile     bool
+	gpc        bool
 	settle     time.Duration
 	evidence   string
 	signingKey string
@@ -116,6 +118,8 @@ func parseWith(e env, cmd string, groups int, args []string, own func(*flag.Flag
 		fs.StringVar(&o.userAgent, "user-agent", "", "user agent; the browser's own desktop one when not given")
 		fs.StringVar(&o.locale, "locale", "en-GB", "language of the visitor")
 		fs.StringVar(&o.timezone, "timezone", "Europe/London", "time zone of the visitor")
+		fs.BoolVar(&o.mobile, "mobile", false, "the visitor is on a telephone")
+		fs.BoolVar(&o.gpc, "gpc", false, "the visitor sends Global Privacy Control")
 		fs.StringVar(&o.chrome, "chrome", "", "`path` of Chromium; searched for when not given")
 		fs.DurationVar(&o.settle, "settle", 5*time.Second, "shortest watch of a page after it has loaded")
 		fs.IntVar(&o.memory, "browser-memory", 0, "`MiB` that Chromium may hold: it is replaced before that, and a page that goes beyond is ended; 2048, and more with many slots, when not given")
@@ -314,7 +318,7 @@ func (o *options) browserMemory() int {
 // crawlerConfig is how sites are looked at.
 func (o *options) crawlerConfig() crawler.Config {
 	c := crawler.Config{
-		Chrome: o.chrome, Tool: toolVersion(), UserAgent: o.userAgent, Locale: o.locale, Timezone: o.timezone,
+		Chrome: o.chrome, Tool: toolVersion(), UserAgent: o.userAgent, Locale: o.locale, Timezone: o.timezone, Mobile: o.mobile, GPC: o.gpc,
 		CAFile: o.ca, DNS: o.dns, Allow: o.allow, HonourRobot: o.robots == "honour",
 		Memory: int64(o.browserMemory()) << 20, Floor: o.settle, Late: 2 * o.settle, Cap: 3 * o.settle,
 	}
@@ -334,5 +338,5 @@ func (o *options) sameSettings() map[string]any {
 	if o.lab {
 		proxy = "the test web"
 	}
-	return map[string]any{"agree": o.agree, "robots": o.robots, "user_agent": o.userAgent, "locale": o.locale, "timezone": o.timezone, "proxy": proxy, "settle": o.settle.String()}
+	return map[string]any{"agree": o.agree, "robots": o.robots, "user_agent": o.userAgent, "locale": o.locale, "timezone": o.timezone, "proxy": proxy, "settle": o.settle.String(), "mobile": o.mobile, "gpc": o.gpc}
 }
