@@ -20,8 +20,12 @@
 //	reload, checkpoint "reload"
 //	one inner page, checkpoint "inner"
 //
-// A checkpoint records the cookie jar, storage of every frame, and where it
-// matters the composed page tree and a picture. Settled means: a floor of time
+// A checkpoint records the cookie jar, storage of every frame, what the page's
+// consent interfaces say, and where it matters the composed page tree and a
+// picture. Between checkpoints events are recorded as they come: requests, sockets,
+// and what the instruments in every document and worker report of writes and
+// reads (docs/adr/0009). In the end each stored item is laid beside the response
+// or the write that set it; what nothing explains stays unattributed. Settled means: a floor of time
 // since the load event has passed, and no request is in flight nor started for
 // a second; a cap ends the wait. Streams older than five seconds do not count.
 //

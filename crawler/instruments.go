@@ -42,7 +42,7 @@ type instruments struct {
 	index     map[string]int // into reads
 	messages  int            // of the page's own on its console
 	bytes     int
-	deaf      bool // the page flooded its console, so nothing is listened to any more
+	deaf      map[target.SessionID]bool // those that flooded their console: nothing of them is listened to any more
 }
 
 type documentKey struct {
@@ -57,7 +57,7 @@ type document struct {
 }
 
 func newInstruments() instruments {
-	return instruments{token: rand.Text(), documents: map[documentKey]*document{}, index: map[string]int{}, beyond: map[pc.StorageKind]int{}}
+	return instruments{token: rand.Text(), documents: map[documentKey]*document{}, index: map[string]int{}, beyond: map[pc.StorageKind]int{}, deaf: map[target.SessionID]bool{}}
 }
 
 // source is the script for this scenario. The token is in nothing that a page can read.
@@ -81,6 +81,9 @@ func (t *tab) script(s session, worker bool, method string, params jsonv2.Value)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	in := &t.instruments
+	if in.deaf[s.id] {
+		return // what was on its way
+	}
 	switch method {
 	case "Runtime.executionContextCreated":
 		e, ok := decode[runtime.EventExecutionContextCreated](params)
@@ -139,7 +142,7 @@ func (t *tab) flood(s session, size int) {
 	in.messages++
 	in.bytes += size
 	if in.messages > maxConsole || in.bytes > maxConsoleMB {
-		in.deaf = true
+		in.deaf[s.id] = true
 		s.Send("Runtime.disable", nil)
 	}
 }
@@ -257,7 +260,7 @@ func (in *instruments) deliver(c *pc.Capture, missing func(pc.Artifact, string))
 		}
 	}
 	switch {
-	case in.deaf:
+	case len(in.deaf) > 0:
 		missing(pc.ArtifactWrites, fmt.Sprintf("the page wrote more than %d messages or %d MiB to its console", maxConsole, maxConsoleMB>>20))
 	case len(c.Canary.Silent) > 0:
 		missing(pc.ArtifactWrites, "no report came from a document of "+strings.Join(c.Canary.Silent, ", "))
