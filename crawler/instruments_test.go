@@ -220,7 +220,9 @@ func TestNetworkFacts(t *testing.T) {
 		http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})
+	handshake := make(chan string, 1) // the cookies that the server saw
 	mux.HandleFunc("/socket", func(w http.ResponseWriter, r *http.Request) {
+		handshake <- r.Header.Get("Cookie")
 		conn, buf, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			return
@@ -289,8 +291,11 @@ func TestNetworkFacts(t *testing.T) {
 		t.Fatalf("sockets: %+v", c.Sockets)
 	}
 	s := c.Sockets[0]
-	if s.Status != 101 || s.Sent != 2 || s.SentBytes != 3007 || s.Received != 1 || len(s.First) != 3 || len(s.Stack) == 0 || !slices.Contains(s.CookiesOut, "sent") {
+	if s.Status != 101 || s.Sent != 2 || s.SentBytes != 3007 || s.Received != 1 || len(s.First) != 3 || len(s.Stack) == 0 {
 		t.Errorf("socket: %+v", s)
+	}
+	if sent := strings.Contains(<-handshake, "sent=1"); sent != slices.Contains(s.CookiesOut, "sent") {
+		t.Errorf("the handshake carried the cookie: %v; recorded %q", sent, s.CookiesOut)
 	}
 	if i := slices.IndexFunc(c.Storage, func(it pc.StorageItem) bool { return it.Name == "socket" }); i < 0 || c.Storage[i].SetBy != s.URL {
 		t.Errorf("the socket's cookie: %+v", c.Storage)

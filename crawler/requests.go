@@ -152,9 +152,7 @@ func (t *tab) sent(s session, e network.EventRequestWillBeSent) {
 	}
 	r.Initiator, r.Stack = initiator(e.Initiator)
 	if e.Initiator != nil && e.Initiator.Type == network.InitiatorTypePreflight {
-		if asks := t.last(hopKey{s.id, e.Initiator.RequestID}); asks != nil {
-			r.PreflightOf = &asks.ID
-		}
+		t.preflights[r.ID] = hopKey{s.id, e.Initiator.RequestID} // which may not have been reported yet
 	}
 	var body []byte
 	for _, p := range e.Request.PostDataEntries {
@@ -246,6 +244,15 @@ func (t *tab) keep(s session, k hopKey) {
 		defer t.mu.Unlock()
 		t.content, t.contentOf = res.Body, id
 	})
+}
+
+// linkPreflights names for each preflight the request that it asks leave for.
+func (t *tab) linkPreflights(requests []pc.Request) {
+	for id, k := range t.preflights {
+		if h := t.hops[k]; h != nil && len(h.ids) > 0 {
+			requests[id].PreflightOf = &h.ids[0]
+		}
+	}
 }
 
 // addContent adds what answered the first document to the bundle.

@@ -534,6 +534,7 @@ func (r *run) finish() {
 	if r.jar.items != nil {
 		r.capt.Storage = r.jar.items
 	}
+	r.t.linkPreflights(r.capt.Requests)
 	r.capt.Sockets = slices.Clone(r.t.sockets)
 	r.t.instruments.deliver(r.capt, r.missing)
 	r.t.areas.unreported(r.capt)

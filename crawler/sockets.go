@@ -33,6 +33,10 @@ func (t *tab) stream(s session, method string, params jsonv2.Value) {
 		k.Initiator, k.Stack = initiator(e.Initiator)
 		t.socket[hopKey{s.id, e.RequestID}] = k.ID
 		t.sockets = append(t.sockets, k)
+	case "Network.webSocketWillSendHandshakeRequest":
+		if e, ok := decode[network.EventWebSocketWillSendHandshakeRequest](params); ok {
+			t.onSocket(hopKey{s.id, e.RequestID}, func(k *pc.Socket) { cookiesSent(k, e.Request.Headers) })
+		}
 	case "Network.webSocketHandshakeResponseReceived":
 		if e, ok := decode[network.EventWebSocketHandshakeResponseReceived](params); ok {
 			t.onSocket(hopKey{s.id, e.RequestID}, func(k *pc.Socket) { handshake(k, e.Response) })
@@ -67,7 +71,7 @@ func (t *tab) onSocket(k hopKey, do func(*pc.Socket)) {
 	}
 }
 
-// handshake records the cookies that went out and came in with it.
+// handshake records what the server answered, and the cookies that came with it.
 func handshake(k *pc.Socket, resp *network.WebSocketResponse) {
 	k.Status = int(resp.Status)
 	for name, v := range resp.Headers {
@@ -79,7 +83,13 @@ func handshake(k *pc.Socket, resp *network.WebSocketResponse) {
 			}
 		}
 	}
-	for name, v := range resp.RequestHeaders {
+	if k.CookiesOut == nil { // one of the two events has them, not always the same
+		cookiesSent(k, resp.RequestHeaders)
+	}
+}
+
+func cookiesSent(k *pc.Socket, headers network.Headers) {
+	for name, v := range headers {
 		if line, ok := v.(string); ok && strings.EqualFold(name, "cookie") {
 			for pair := range strings.SplitSeq(line, ";") {
 				if name, _ := cookiePair(pair); len(k.CookiesOut) < maxCookies {

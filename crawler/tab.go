@@ -48,39 +48,40 @@ type tab struct {
 	ready chan struct{} // closed when the first page is attached and its instruments are live
 	setup sync.WaitGroup
 
-	mu        sync.Mutex
-	started   time.Time
-	main      target.ID
-	mainFrm   cdp.FrameID
-	requests  []pc.Request
-	sockets   []pc.Socket
-	socket    map[hopKey]int // index into sockets
-	messages  int            // on sockets and event streams
-	workers   map[target.SessionID]string
-	document  hopKey // the request of the main frame's first document
-	content   []byte // what answered it; empty: asked for
-	contentOf int    // the id of its request
-	fetched   int    // bodies asked for one by one
-	hops      map[hopKey]*hops
-	inflight  map[hopKey]time.Time
-	lastNet   time.Time
-	loads     int // load events of the main page
-	navs      int
-	popups    int
-	dialogs   int
-	sessions  []target.SessionID
-	over      string // the budget that the page exceeded; "" is none
-	crashed   bool
-	stuck     atomic.Bool   // does not answer any more, see insist
-	halted    atomic.Int64  // when a script was ended that kept the page busy; 0: never
-	dead      chan struct{} // closed when it crashed
+	mu         sync.Mutex
+	started    time.Time
+	main       target.ID
+	mainFrm    cdp.FrameID
+	requests   []pc.Request
+	sockets    []pc.Socket
+	socket     map[hopKey]int // index into sockets
+	messages   int            // on sockets and event streams
+	workers    map[target.SessionID]string
+	document   hopKey // the request of the main frame's first document
+	content    []byte // what answered it; empty: asked for
+	contentOf  int    // the id of its request
+	fetched    int    // bodies asked for one by one
+	hops       map[hopKey]*hops
+	preflights map[int]hopKey // the request that each asks leave for
+	inflight   map[hopKey]time.Time
+	lastNet    time.Time
+	loads      int // load events of the main page
+	navs       int
+	popups     int
+	dialogs    int
+	sessions   []target.SessionID
+	over       string // the budget that the page exceeded; "" is none
+	crashed    bool
+	stuck      atomic.Bool   // does not answer any more, see insist
+	halted     atomic.Int64  // when a script was ended that kept the page busy; 0: never
+	dead       chan struct{} // closed when it crashed
 
 	instruments instruments
 	areas       areas
 }
 
 func newTab(b *Browser, id cdp.BrowserContextID, _ string) *tab {
-	t := &tab{b: b, id: id, ready: make(chan struct{}), dead: make(chan struct{}), started: time.Now(), hops: map[hopKey]*hops{}, inflight: map[hopKey]time.Time{}, socket: map[hopKey]int{}, workers: map[target.SessionID]string{}, instruments: newInstruments()}
+	t := &tab{b: b, id: id, ready: make(chan struct{}), dead: make(chan struct{}), started: time.Now(), hops: map[hopKey]*hops{}, preflights: map[int]hopKey{}, inflight: map[hopKey]time.Time{}, socket: map[hopKey]int{}, workers: map[target.SessionID]string{}, instruments: newInstruments()}
 	b.mu.Lock()
 	b.tabs[id] = t
 	b.mu.Unlock()
