@@ -14,6 +14,7 @@ type metrics struct {
 	published   *prometheus.CounterVec
 	redelivered prometheus.Counter
 	dead        prometheus.Counter
+	postponed   prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -22,6 +23,7 @@ func newMetrics() *metrics {
 		published:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_queue_published_total", Help: "Messages stored, by kind; a second one with the same id does not count."}, []string{"kind"}),
 		redelivered: prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_queue_redelivered_total", Help: "Visits taken that had been handed out before."}),
 		dead:        prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_queue_dead_total", Help: "Visits given up."}),
+		postponed:   prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_queue_postponed_total", Help: "Visits put off because another of the same domain was in hand or has just ended."}),
 	}
 }
 
@@ -31,6 +33,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.published.Describe(ch)
 	m.redelivered.Describe(ch)
 	m.dead.Describe(ch)
+	m.postponed.Describe(ch)
 }
 
 // Collect implements [prometheus.Collector].
@@ -44,4 +47,5 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.published.Collect(ch)
 	m.redelivered.Collect(ch)
 	m.dead.Collect(ch)
+	m.postponed.Collect(ch)
 }

@@ -10,6 +10,9 @@
 //	FLAGGED   pecrawler.flagged.<sweep>.<site>  the same, flagged sites only
 //	DEAD      pecrawler.dead.<sweep>.<site>     visits given up, with the reason
 //
+// Two visits of one registrable domain are never in hand at the same time, and
+// a gap lies between them: a lease in a key-value bucket, see lease.go.
+//
 // Every message has an id made from what it says, so that publishing it twice
 // changes nothing. A visit is acknowledged only after its result is published;
 // a worker that dies loses nothing, because the message comes back after
@@ -30,6 +33,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -62,6 +66,7 @@ type Config struct {
 	Dir        string // of the embedded server's files
 	Listen     string // host:port on which the embedded server also listens; "" is none
 	AckWait    time.Duration
+	Gap        time.Duration // between two visits of one registrable domain, over all workers
 	Log        *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -72,7 +77,10 @@ type Queue struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	work    jetstream.Consumer
+	hosts   jetstream.KeyValue // leases of domains
+	waits   jetstream.KeyValue
 	ackWait time.Duration
+	gap     time.Duration
 	log     *slog.Logger
 	met     *metrics
 }
@@ -86,7 +94,7 @@ func Open(ctx context.Context, cfg Config) (_ *Queue, err error) {
 	if cfg.AckWait == 0 {
 		cfg.AckWait = 60 * time.Second
 	}
-	q := &Queue{ackWait: cfg.AckWait, log: cfg.Log, met: newMetrics()}
+	q := &Queue{ackWait: cfg.AckWait, gap: min(cfg.Gap, cfg.AckWait), log: cfg.Log, met: newMetrics()}
 	defer func() {
 		if err != nil {
 			q.Close()
@@ -193,7 +201,7 @@ func (q *Queue) streams(ctx context.Context) error {
 		return fmt.Errorf("make the consumer of %s: %w", streamVisits, err)
 	}
 	q.work = work
-	return nil
+	return q.buckets(ctx)
 }
 
 // Close ends the connection and the embedded server.
@@ -288,12 +296,15 @@ type Job struct {
 	Visit   pc.Visit
 	Attempt int // 1 for the first time
 
-	q    *Queue
-	msg  jetstream.Msg
-	stop context.CancelFunc
+	q     *Queue
+	msg   jetstream.Msg
+	stop  context.CancelFunc // ends the heartbeat
+	end   func()             // ends it and lets the domain go
+	waits int                // times that it was put off
 }
 
-// Next waits for a visit. It returns the context's error when that ends first.
+// Next waits for a visit whose domain nobody visits, and none has for the gap.
+// It returns the context's error when that ends first.
 func (q *Queue) Next(ctx context.Context) (*Job, error) {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -333,11 +344,15 @@ func (q *Queue) take(ctx context.Context, msg jetstream.Msg) (*Job, bool) {
 	if err != nil {
 		return nil, false
 	}
-	job := &Job{q: q, msg: msg, stop: func() {}, Attempt: int(meta.NumDelivered)}
+	job := &Job{q: q, msg: msg, stop: func() {}, end: func() {}, Attempt: int(meta.NumDelivered)}
 	if err := json.Unmarshal(msg.Data(), &job.Visit); err != nil || !ValidSweep(job.Visit.Sweep) {
 		q.log.Error("a message on the work queue is no visit; it was dropped", "err", err)
 		msg.TermWithReason("not a visit")
 		return nil, false
+	}
+	if job.Attempt > 1 {
+		job.waits = q.waited(ctx, job.Visit)
+		job.Attempt = max(1, job.Attempt-job.waits)
 	}
 	if job.Attempt > 1 {
 		q.met.redelivered.Inc()
@@ -348,9 +363,26 @@ func (q *Queue) take(ctx context.Context, msg jetstream.Msg) (*Job, bool) {
 		}
 		return nil, false
 	}
+	lease, wait, err := q.hold(ctx, Domain(job.Visit.Site))
+	if err != nil {
+		q.log.Warn("could not ask whether a domain is free", "visit", job.Visit.ID(), "err", err)
+	}
+	if lease == nil {
+		q.putOff(context.WithoutCancel(ctx), msg, job.Visit, job.waits, wait)
+		return nil, false
+	}
 	beat, stop := context.WithCancel(context.WithoutCancel(ctx))
 	job.stop = stop
+	quiet := make(chan struct{})
+	job.end = sync.OnceFunc(func() {
+		stop()
+		<-quiet // the last beat is over: the lease's revision stands
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		lease.release(ctx)
+	})
 	go func() {
+		defer close(quiet)
 		tick := time.NewTicker(q.ackWait / 3)
 		defer tick.Stop()
 		for {
@@ -359,6 +391,7 @@ func (q *Queue) take(ctx context.Context, msg jetstream.Msg) (*Job, bool) {
 				return
 			case <-tick.C:
 				msg.InProgress()
+				lease.beat(beat)
 			}
 		}
 	}()
@@ -368,15 +401,17 @@ func (q *Queue) take(ctx context.Context, msg jetstream.Msg) (*Job, bool) {
 // Done acknowledges the visit and waits until the server has it.
 func (j *Job) Done(ctx context.Context) error {
 	j.stop()
+	defer j.end()
 	if err := j.msg.DoubleAck(ctx); err != nil {
 		return fmt.Errorf("acknowledge %s: %w", j.Visit.ID(), err)
 	}
+	j.forget(ctx)
 	return nil
 }
 
 // Return gives the visit back; another worker may take it after the delay.
 func (j *Job) Return(delay time.Duration) error {
-	j.stop()
+	j.end()
 	if err := j.msg.NakWithDelay(delay); err != nil {
 		return fmt.Errorf("return %s: %w", j.Visit.ID(), err)
 	}
@@ -393,6 +428,7 @@ type DeadVisit struct {
 // Dead gives the visit up: it goes to the dead letters with the reason.
 func (j *Job) Dead(ctx context.Context, reason string) error {
 	j.stop()
+	defer j.end()
 	v := j.Visit
 	if err := j.q.publish(ctx, "dead", v.Sweep, v.Site, "dead/"+v.ID(), DeadVisit{v, reason, time.Now().UTC()}); err != nil {
 		return err
@@ -401,6 +437,7 @@ func (j *Job) Dead(ctx context.Context, reason string) error {
 	if err := j.msg.TermWithReason(reason); err != nil {
 		return fmt.Errorf("give up %s: %w", v.ID(), err)
 	}
+	j.forget(ctx)
 	return nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"strings"
 	"time"
 
 	"pecrawler/classifier"
@@ -66,6 +68,13 @@ func doctorCmd(ctx context.Context, e env, args []string) error {
 			v, err := c.Start(ctx)
 			return v + ", third-party cookies work", err
 		}},
+		{"memory", func() (string, error) {
+			have, err := freeMiB()
+			if err == nil && have < o.browserMemory() {
+				err = fmt.Errorf("%d MiB are available, and Chromium may hold %d with %d slots; use fewer --slots or a smaller --browser-memory", have, o.browserMemory(), o.slots)
+			}
+			return fmt.Sprintf("%d MiB are available, Chromium may hold %d", have, o.browserMemory()), err
+		}},
 		{"queue", func() (string, error) {
 			if o.nats == "" {
 				return "embedded", nil
@@ -76,7 +85,10 @@ func doctorCmd(ctx context.Context, e env, args []string) error {
 			}
 			defer q.Close()
 			waiting, inHand, err := q.Depth(ctx)
-			return fmt.Sprintf("%s: %d visits wait, %d are in hand", o.nats, waiting, inHand), err
+			if err == nil {
+				err = q.TryLease(ctx)
+			}
+			return fmt.Sprintf("%s: %d visits wait, %d are in hand, leases of domains work", o.nats, waiting, inHand), err
 		}},
 		{"test web", func() (string, error) {
 			l, err := lab.Start(lab.Config{Plan: lab.Plan{Written: true}})
@@ -101,4 +113,19 @@ func doctorCmd(ctx context.Context, e env, args []string) error {
 		return fmt.Errorf("%d of %d checks failed", bad, len(checks))
 	}
 	return nil
+}
+
+// freeMiB is the memory that programs can still have.
+func freeMiB() (int, error) {
+	raw, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(raw)) {
+		var kb int
+		if n, _ := fmt.Sscanf(line, "MemAvailable: %d kB", &kb); n == 1 {
+			return kb >> 10, nil
+		}
+	}
+	return 0, errors.New("/proc/meminfo does not say what is available")
 }

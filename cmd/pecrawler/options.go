@@ -32,6 +32,7 @@ type options struct {
 	lab        bool
 	nats       string
 	natsListen string
+	gap        time.Duration
 	listen     string
 	proxy      string
 	dns        string
@@ -132,6 +133,9 @@ func parseWith(e env, cmd string, groups int, args []string, own func(*flag.Flag
 	if groups&forQueue != 0 {
 		fs.StringVar(&o.nats, "nats", "", "`URL` of a NATS cluster; an embedded server when not given")
 		fs.StringVar(&o.natsListen, "nats-listen", "", "`host:port` on which the embedded server admits more workers")
+	}
+	if groups&forQueue != 0 && groups&forVisits != 0 {
+		fs.DurationVar(&o.gap, "gap", 2*time.Second, "shortest time between two visits of one registrable domain, over all workers; the test web does without unless given")
 	}
 	if groups&forLab != 0 {
 		fs.BoolVar(&o.plan.Written, "written", true, "the test web has the sites that are written by hand")
@@ -278,6 +282,9 @@ func (o *options) validate(groups int) error {
 				bad("--tsa: want http://host/path or https://host/path")
 			}
 		}
+		if o.gap < 0 || o.gap > time.Minute {
+			bad("--gap %v: want 0 to 1m", o.gap)
+		}
 		if o.memory != 0 && o.memory < 512 {
 			bad("--browser-memory %d: want 512 or more", o.memory)
 		}
@@ -291,6 +298,9 @@ func (o *options) validate(groups int) error {
 				bad("--%s says which sites the test web has; it wants --lab as well", f)
 			}
 		}
+	}
+	if o.lab && !o.set["gap"] {
+		o.gap = 0
 	}
 	if o.lab && o.proxy != "" {
 		bad("--lab brings its own proxy; leave --proxy out")

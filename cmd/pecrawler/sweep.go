@@ -75,7 +75,7 @@ func sweepCmd(ctx context.Context, e env, args []string) error {
 	}
 	defer vault.Close()
 	reg := newRegistry()
-	q, err := queue.Open(ctx, queue.Config{URL: o.nats, Dir: filepath.Join(o.out, "queue"), Listen: o.natsListen, Log: log, Registerer: reg})
+	q, err := queue.Open(ctx, queue.Config{URL: o.nats, Dir: filepath.Join(o.out, "queue"), Listen: o.natsListen, Gap: o.gap, Log: log, Registerer: reg})
 	if err != nil {
 		return err
 	}
@@ -387,7 +387,7 @@ func workCmd(ctx context.Context, e env, args []string) error {
 	}
 	defer vault.Close()
 	reg := newRegistry()
-	q, err := queue.Open(ctx, queue.Config{URL: o.nats, Log: log, Registerer: reg})
+	q, err := queue.Open(ctx, queue.Config{URL: o.nats, Gap: o.gap, Log: log, Registerer: reg})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,148 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/net/publicsuffix"
+
+	pc "pecrawler"
+)
+
+// Buckets. A lease is held by a key that is there: empty while a visit of the
+// domain is in hand, then the time from which the next may begin. It expires
+// with the heartbeats of its worker, so a worker that dies holds nothing for
+// longer than its visit takes to come back. Waits counts how often a visit was
+// put off because its domain was taken: those are no attempts.
+const (
+	bucketHosts = "pecrawler_hosts"
+	bucketWaits = "pecrawler_waits"
+)
+
+// Domain is the registrable domain of a site: whom a visit burdens.
+func Domain(site string) string {
+	if host, _, err := net.SplitHostPort(site); err == nil {
+		site = host
+	}
+	if d, err := publicsuffix.EffectiveTLDPlusOne(site); err == nil {
+		return d
+	}
+	return site
+}
+
+func (q *Queue) buckets(ctx context.Context) (err error) {
+	// As long as the message is held: its heartbeats are the lease's too.
+	if q.hosts, err = q.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: bucketHosts, TTL: q.ackWait}); err == nil {
+		q.waits, err = q.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: bucketWaits, TTL: dedup})
+	}
+	if err != nil {
+		return fmt.Errorf("make the buckets of the queue: %w", err)
+	}
+	return nil
+}
+
+// lease is the right to visit a domain.
+type lease struct {
+	q   *Queue
+	key string
+	rev uint64
+}
+
+// hold takes the lease of a domain. Without one, wait is how long it may take
+// until the domain is free.
+func (q *Queue) hold(ctx context.Context, domain string) (_ *lease, wait time.Duration, err error) {
+	l := &lease{q: q, key: pc.SiteKey(domain)}
+	if l.rev, err = q.hosts.Create(ctx, l.key, nil); err == nil {
+		return l, 0, nil
+	}
+	if !errors.Is(err, jetstream.ErrKeyExists) {
+		return nil, time.Second, err
+	}
+	e, err := q.hosts.Get(ctx, l.key)
+	if err != nil {
+		return nil, time.Second, nil // it has just been let go
+	}
+	if len(e.Value()) == 0 {
+		return nil, 2 * time.Second, nil
+	}
+	ms, err := strconv.ParseInt(string(e.Value()), 10, 64)
+	if err != nil {
+		return nil, time.Second, fmt.Errorf("lease of %s: %w", domain, err)
+	}
+	if wait := time.Until(time.UnixMilli(ms)); wait > 0 {
+		return nil, wait, nil
+	}
+	// Only one of those who read this revision can replace it.
+	if l.rev, err = q.hosts.Update(ctx, l.key, nil, e.Revision()); err != nil {
+		return nil, 2 * time.Second, nil
+	}
+	return l, 0, nil
+}
+
+// TryLease proves that leases work on this server: one is taken, refused to a
+// second asker, and let go.
+func (q *Queue) TryLease(ctx context.Context) error {
+	const domain = "doctor.invalid"
+	l, wait, err := q.hold(ctx, domain)
+	if l == nil {
+		return errors.Join(fmt.Errorf("the lease of a domain cannot be had for %v", wait), err)
+	}
+	defer q.hosts.Delete(ctx, l.key)
+	if second, _, _ := q.hold(ctx, domain); second != nil {
+		return errors.New("the lease of a domain was given twice")
+	}
+	return nil
+}
+
+// beat keeps the lease. One that was lost stays lost: the visit goes on, since
+// its message is still held.
+func (l *lease) beat(ctx context.Context) {
+	if rev, err := l.q.hosts.Update(ctx, l.key, nil, l.rev); err == nil {
+		l.rev = rev
+	}
+}
+
+// release lets the domain go, after the gap. Nothing depends on it but time:
+// what is not released expires.
+func (l *lease) release(ctx context.Context) {
+	if l.q.gap <= 0 {
+		l.q.hosts.Delete(ctx, l.key, jetstream.LastRevision(l.rev))
+		return
+	}
+	l.q.hosts.Update(ctx, l.key, []byte(strconv.FormatInt(time.Now().Add(l.q.gap).UnixMilli(), 10)), l.rev)
+}
+
+// waited is how often a visit was put off.
+func (q *Queue) waited(ctx context.Context, v pc.Visit) int {
+	e, err := q.waits.Get(ctx, pc.SiteKey(v.ID()))
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(string(e.Value()))
+	return n
+}
+
+// putOff gives a visit back because its domain is taken. The longer it has
+// waited the longer it waits, so that a list of one domain's hosts is not
+// handed round for ever.
+func (q *Queue) putOff(ctx context.Context, msg jetstream.Msg, v pc.Visit, waited int, wait time.Duration) {
+	if _, err := q.waits.PutString(ctx, pc.SiteKey(v.ID()), strconv.Itoa(waited+1)); err != nil {
+		q.log.Warn("a visit that was put off counts as an attempt", "visit", v.ID(), "err", err)
+	}
+	q.met.postponed.Inc()
+	if err := msg.NakWithDelay(min(max(wait, 100*time.Millisecond)*time.Duration(1+waited/4), 30*time.Second)); err != nil {
+		q.log.Warn("could not put a visit off; it comes back by itself", "visit", v.ID(), "err", err)
+	}
+}
+
+// forget drops the count of a visit that is over; the bucket would too, later.
+func (j *Job) forget(ctx context.Context) {
+	if j.waits > 0 {
+		j.q.waits.Purge(ctx, pc.SiteKey(j.Visit.ID()))
+	}
+}

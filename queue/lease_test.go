@@ -1,0 +1,137 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	pc "pecrawler"
+	"pecrawler/queue"
+)
+
+func TestDomain(t *testing.T) {
+	for site, want := range map[string]string{"www.shop.example.co.uk": "example.co.uk", "example.co.uk": "example.co.uk", "a.leeds.gov.uk": "leeds.gov.uk",
+		"b.test:8443": "b.test", "127.0.0.1": "127.0.0.1", "localhost:80": "localhost"} {
+		if got := queue.Domain(site); got != want {
+			t.Errorf("Domain(%q) = %q, want %q", site, got, want)
+		}
+	}
+}
+
+// Two workers on one server, eight visits of one domain and two of others: the
+// domain is never visited twice at once, the gap is kept, nothing is lost, and
+// waiting counts as no attempt.
+func TestOneVisitOfADomainAtATime(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	ln.Close()
+	const gap = 300 * time.Millisecond
+	cfg := queue.Config{Dir: t.TempDir(), Listen: addr, AckWait: 2 * time.Second, Gap: gap, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()}
+	a, err := queue.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	cfg.URL, cfg.Dir, cfg.Listen, cfg.Registerer = "nats://"+addr, "", "", prometheus.NewRegistry()
+	b, err := queue.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	var all []pc.Visit
+	for i := range 8 {
+		all = append(all, pc.Visit{Sweep: "test", Site: fmt.Sprintf("h%d.one.co.uk", i), URL: "https://x.example/", Number: 1})
+	}
+	all = append(all, pc.Visit{Sweep: "test", Site: "two.co.uk", Number: 1}, pc.Visit{Sweep: "test", Site: "three.co.uk", Number: 1})
+	if err := a.AddVisits(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 40*time.Second)
+	defer stop()
+	var mu sync.Mutex
+	inHand, done, ended := map[string]int{}, map[string]int{}, map[string]time.Time{}
+	var g sync.WaitGroup
+	for _, q := range []*queue.Queue{a, a, b, b} {
+		g.Go(func() {
+			for {
+				j, err := q.Next(ctx)
+				if err != nil {
+					return
+				}
+				d := queue.Domain(j.Visit.Site)
+				mu.Lock()
+				if inHand[d]++; inHand[d] > 1 {
+					t.Errorf("%d visits of %s in hand", inHand[d], d)
+				}
+				// The lease's time is in whole milliseconds.
+				if since := time.Since(ended[d]); since < gap-2*time.Millisecond {
+					t.Errorf("%s again after %v, want %v", d, since, gap)
+				}
+				if j.Attempt != 1 {
+					t.Errorf("%s: attempt %d", j.Visit.Site, j.Attempt)
+				}
+				mu.Unlock()
+				time.Sleep(100 * time.Millisecond)
+				mu.Lock()
+				inHand[d]--
+				ended[d] = time.Now()
+				mu.Unlock()
+				if err := j.Done(ctx); err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				if done[j.Visit.Site]++; len(done) == len(all) {
+					stop()
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	g.Wait()
+	if len(done) != len(all) {
+		t.Errorf("%d of %d visits were made: %v", len(done), len(all), done)
+	}
+	for site, n := range done {
+		if n != 1 {
+			t.Errorf("%s was visited %d times", site, n)
+		}
+	}
+	if w, h := depth(t, a); w+h != 0 {
+		t.Errorf("%d wait, %d in hand", w, h)
+	}
+}
+
+// A domain stays taken as long as its worker lives, however long the visit
+// takes, and is free soon after the worker died.
+func TestLeaseLivesAsLongAsItsWorker(t *testing.T) {
+	q := open(t, t.TempDir())
+	vs := visits(2)
+	vs[0].Site, vs[1].Site = "a.one.co.uk", "b.one.co.uk"
+	if err := q.AddVisits(t.Context(), vs); err != nil {
+		t.Fatal(err)
+	}
+	j := next(t, q)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second) // three times the wait of the message
+	defer cancel()
+	if k, err := q.Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("%v was handed out beside %v: %v", k.Visit.Site, j.Visit.Site, err)
+	}
+	queue.Abandon(j)
+	begin := time.Now()
+	for range 2 {
+		if err := next(t, q).Done(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("both were made %v after the worker died", time.Since(begin))
+}
