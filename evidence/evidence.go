@@ -140,9 +140,6 @@ func validName(name string) bool {
 // capturePart is the name of a scenario's capture.
 func capturePart(s pc.Scenario) string { return string(s) + "/capture.json" }
 
-// BodyPart is the name under which the body of a response is kept, if it is.
-func BodyPart(s pc.Scenario, request int) string { return fmt.Sprintf("%s/bodies/%d", s, request) }
-
 // pack packs the parts and makes the manifest of them. start is completed from
 // the captures.
 func (d *Draft) pack(now time.Time, start Start, signedBy string) (manifest []byte, parts []entry, err error) {

@@ -36,7 +36,7 @@ func exported(t testing.TB) *evidence.Bundle {
 		Marks: []pc.Mark{{Name: pc.MarkLoad, At: 300}, {Name: pc.MarkActed, At: 1000}, {Name: pc.MarkReload, At: 2000}},
 		Pages: []pc.Snapshot{{Mark: pc.MarkSettled, At: 900, URL: "https://shop.example/", Tree: "accept/pages/0.json", Screen: "accept/screens/0.jpg"}, {Mark: pc.MarkAfter, URL: "https://shop.example/", Screen: ""}},
 		Requests: []pc.Request{
-			{ID: 0, URL: "https://shop.example/", Method: "GET", Type: "Document", At: 5, RedirectOf: -1, Status: 200, MIME: "text/html", RemoteIP: "192.0.2.1", Headers: map[string]string{"content-type": "text/html", "content-encoding": "br", "Transfer-Encoding": "chunked"}},
+			{ID: 0, URL: "https://shop.example/", Method: "GET", Type: "Document", At: 5, RedirectOf: -1, Status: 200, MIME: "text/html", Content: "accept/bodies/0.html", RemoteIP: "192.0.2.1", Headers: map[string]string{"content-type": "text/html", "content-encoding": "br", "Transfer-Encoding": "chunked"}},
 			{ID: 1, URL: "https://www.track.example:8443/Collect?b=2&a=%zz&c=%20d#f", Method: "POST", Type: "XHR", At: 1500, RedirectOf: 0, Status: 204, Initiator: "https://shop.example/a.js", Stack: []string{"send https://shop.example/a.js:10:7", " https://shop.example/:1:1", "odd"},
 				Body: "e=" + hostileText, CookiesOut: []string{"uid"}, Headers: map[string]string{"x-" + hostileText: hostileText}, SetCookies: []pc.SetCookie{
 					{Line: "uid=1; Domain=.track.example; Path=/; Expires=Wed, 24 Nov 2027 12:00:00 GMT; Secure; HttpOnly; SameSite=None"},
@@ -49,7 +49,7 @@ func exported(t testing.TB) *evidence.Bundle {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, b := range map[string][]byte{"look.json": []byte("{}"), "accept/capture.json": raw, "accept/pages/0.json": []byte(`{"nodes":[]}`), "accept/screens/0.jpg": []byte("\xff\xd8picture"), evidence.BodyPart(pc.Accept, 0): []byte("<h1>hello</h1>")} {
+	for name, b := range map[string][]byte{"look.json": []byte("{}"), "accept/capture.json": raw, "accept/pages/0.json": []byte(`{"nodes":[]}`), "accept/screens/0.jpg": []byte("\xff\xd8picture"), "accept/bodies/0.html": []byte("<h1>hello</h1>")} {
 		if err := d.Add(name, b); err != nil {
 			t.Fatal(err)
 		}

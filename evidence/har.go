@@ -292,7 +292,7 @@ func harResponseOf(b *Bundle, s pc.Scenario, r *pc.Request) harResponse {
 			}
 		}
 	}
-	if body, err := b.Part(BodyPart(s, r.ID)); err == nil {
+	if body, err := b.Part(r.Content); err == nil {
 		p.Content = harContent{Size: len(body), MIME: r.MIME}
 		p.Content.Text, p.Content.Encoding = textOf(body)
 	}

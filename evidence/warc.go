@@ -301,7 +301,7 @@ func responseOf(b *Bundle, c *pc.Capture, r *pc.Request, at time.Time) warcRecor
 	if r.RemoteIP != "" {
 		rec.more = append(rec.more, [2]string{"WARC-IP-Address", r.RemoteIP})
 	}
-	body, err := b.Part(BodyPart(c.Scenario, r.ID))
+	body, err := b.Part(r.Content)
 	if err != nil {
 		body = []byte{}
 		rec.more = append(rec.more, [2]string{"WARC-Truncated", "unspecified"})

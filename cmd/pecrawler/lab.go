@@ -27,7 +27,7 @@ func labCmd(ctx context.Context, e env, args []string) error {
 	if o.set["listen"] {
 		listen = o.listen
 	}
-	web, ca, err := startLab(lab.Config{Listen: listen, Log: o.logger(e.stderr), Plan: o.plan}, filepath.Join(os.TempDir(), "pecrawler-lab-ca.pem"))
+	web, ca, err := startLab(lab.Config{Listen: listen, Log: o.logger(e.stderr), Plan: o.plan}, filepath.Join(os.TempDir(), fmt.Sprintf("pecrawler-lab-ca-%d.pem", os.Getpid())))
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func commands() []command {
 		{"work", "", "take visits from a NATS cluster until stopped", workCmd},
 		{"review", "", "serve the review page of a data folder", reviewCmd},
 		{"rejudge", "SWEEP", "judge the stored bundles of a sweep again; says what would change", rejudgeCmd},
-		{"bundle", "show|verify FILE", "look into a sealed bundle, or check that it is unchanged", bundleCmd},
+		{"bundle", "show|verify|export FILE, hold|release|expire", "look into sealed bundles, check them, write them as HAR and WACZ, keep or let go of them", bundleCmd},
 		{"rules", "list|show [RULE]", "the rules, with their law and their traps", rulesCmd},
 		{"lab", "[score VERDICTS]", "serve the test web on loopback; score: compare the verdicts of its sweep with the truth", labCmd},
 		{"doctor", "", "check that this machine can run visits", doctorCmd},

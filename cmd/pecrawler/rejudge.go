@@ -17,7 +17,7 @@ import (
 // rejudgeCmd judges the bundles of a sweep again with the rules and lists of
 // this program. It changes nothing and says what would change.
 func rejudgeCmd(ctx context.Context, e env, args []string) error {
-	o, rest, err := parse(e, "rejudge", forData, args)
+	o, rest, err := parse(e, "rejudge", forData|forVault, args)
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func rejudgeCmd(ctx context.Context, e env, args []string) error {
 	if err != nil {
 		return fmt.Errorf("sweep %s: %w in %s", rest[0], err, o.out)
 	}
-	vault, err := evidence.OpenVault(ctx, evidencePath(o.out))
+	vault, err := evidence.OpenVault(ctx, o.vaultPath())
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 
 // reviewCmd serves the review page of a data folder until it is stopped.
 func reviewCmd(ctx context.Context, e env, args []string) error {
-	o, rest, err := parse(e, "review", forData|forServe, args)
+	o, rest, err := parse(e, "review", forData|forVault|forServe, args)
 	if err != nil {
 		return err
 	}
@@ -23,7 +23,7 @@ func reviewCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	defer st.Close()
-	vault, err := evidence.OpenVault(ctx, evidencePath(o.out))
+	vault, err := evidence.OpenVault(ctx, o.vaultPath())
 	if err != nil {
 		return err
 	}
