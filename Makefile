@@ -2,13 +2,13 @@
 # make test                    every test
 # make check                   what a change must pass before it is merged
 # make review                  the review page of what was swept
-# make bench, repeat, score    the figures in docs/
+# make bench, soak, repeat, score   the figures in docs/
 # make lab-check               is the truth of the test web true? asked of another driver
 OUT   ?= pecrawler-data
 FLAGS ?=
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: sweep review test check build setup bench repeat score lab-check
+.PHONY: sweep review test check build setup bench soak repeat score lab-check
 sweep: build
 	@if [ -n "$(SITES)" ]; then exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) "$(SITES)"; else exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) --lab; fi
 
@@ -33,6 +33,10 @@ check: setup
 
 bench: build
 	go run ./cmd/bench cost > docs/bench.md.new && mv docs/bench.md.new docs/bench.md && cat docs/bench.md
+
+VISITS ?= 500
+soak: build
+	go run ./cmd/bench soak -n $(VISITS) > docs/soak.md.new && mv docs/soak.md.new docs/soak.md && cat docs/soak.md
 
 repeat: build
 	go run ./cmd/bench repeat > docs/repeat.md.new && mv docs/repeat.md.new docs/repeat.md && cat docs/repeat.md

@@ -2,10 +2,11 @@
 // them again:
 //
 //	go run ./cmd/bench cost      CPU, memory and throughput of visits, beside bare browsers on the same pages
+//	go run ./cmd/bench soak      hundreds of visits through one process: does anything grow?
 //	go run ./cmd/bench repeat    the test web swept many times: are the verdicts right, and the same each time?
 //	go run ./cmd/bench score     generated sites, lawful and not, swept and compared with the truth
 //
-// Both use the program in bin/ (make build) and print Markdown.
+// All use the program in bin/ (make build) and print Markdown.
 package main
 
 import (
@@ -35,11 +36,16 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	bin := flag.String("bin", "bin/pecrawler", "the program")
-	n := flag.Int("n", 0, "cost: visits of each site (3); repeat: sweeps (10)")
+	n := flag.Int("n", 0, "cost: visits of each site (3); soak: visits (500); repeat: sweeps (10)")
+	settle := flag.Duration("settle", 2*time.Second, "soak: shortest watch of a page")
 	lawful := flag.Int("lawful", -1, "generated lawful sites; score: 1000, repeat: none unless given")
 	hostile := flag.Bool("hostile", true, "score: sweep the hostile sites too")
 	data := flag.String("data", "", "score: `folder` for the sweeps; those that are done there are not made again")
 	flag.Parse()
+	name := flag.Arg(0)
+	if name != "watch" && flag.NArg() > 1 {
+		flag.CommandLine.Parse(flag.Args()[1:]) // flags may stand after the name
+	}
 	set := func(d int) int {
 		if *n > 0 {
 			return *n
@@ -47,9 +53,11 @@ func main() {
 		return d
 	}
 	var err error
-	switch flag.Arg(0) {
+	switch name {
 	case "watch": // of cost, see peak
 		err = watch(flag.Args()[1:])
+	case "soak":
+		err = soak(ctx, os.Stdout, *bin, set(500), *settle)
 	case "cost":
 		err = cost(ctx, os.Stdout, *bin, set(3))
 	case "repeat":
@@ -60,7 +68,7 @@ func main() {
 		}
 		err = score(ctx, os.Stdout, *bin, *data, *lawful, *hostile, set(2))
 	default:
-		err = errors.New("want cost, repeat or score")
+		err = errors.New("want cost, soak, repeat or score")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -83,9 +91,9 @@ func machine() string {
 }
 
 // startLab runs the test web as a process of its own, so that its CPU is not counted.
-func startLab(ctx context.Context, bin string) (proxy, ca string, pid int, stop func(), err error) {
+func startLab(ctx context.Context, bin string, args ...string) (proxy, ca string, pid int, stop func(), err error) {
 	ctx, cancel := context.WithCancel(ctx)
-	cmd := exec.CommandContext(ctx, bin, "lab")
+	cmd := exec.CommandContext(ctx, bin, append([]string{"lab"}, args...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	out, err := cmd.StdoutPipe()
 	if err == nil {
