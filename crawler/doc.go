@@ -16,18 +16,23 @@
 // The order within a scenario:
 //
 //	navigate, settle, checkpoint "settled"         the state before any choice
-//	act (reject and accept only), checkpoint "after"
+//	act (all but idle), checkpoint "after"         each press with the picture before and after
 //	reload, checkpoint "reload"
 //	one inner page, checkpoint "inner"
+//	accept only: the way back, "withdrawn", reload, "return"
+//
+// Idle touches nothing. Where nothing asks in idle, the mouse is moved and its
+// wheel turned before the others give up, because some banners wait for that.
+// Two more scenarios are run where the banner suggests that they count: it is
+// closed without a choice, or scrolled past. When a page counts as settled is in
+// docs/adr/0010.
 //
 // A checkpoint records the cookie jar, storage of every frame, what the page's
 // consent interfaces say, and where it matters the composed page tree and a
 // picture. Between checkpoints events are recorded as they come: requests, sockets,
 // and what the instruments in every document and worker report of writes and
 // reads (docs/adr/0009). In the end each stored item is laid beside the response
-// or the write that set it; what nothing explains stays unattributed. Settled means: a floor of time
-// since the load event has passed, and no request is in flight nor started for
-// a second; a cap ends the wait. Streams older than five seconds do not count.
+// or the write that set it; what nothing explains stays unattributed.
 //
 // A site that fails is data ([pecrawler.Load], Missing); an error is our fault,
 // and the visit goes back to the queue.
