@@ -11,6 +11,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -272,6 +273,14 @@ func score(ctx context.Context, w io.Writer, bin, dir string, lawful int, hostil
 	fmt.Fprintf(w, "Tool %s, %s, classifier %s, lists %s, rules %.12s.\n\n", s.Versions.Tool, s.Versions.Chrome, s.Versions.Classifier, s.Versions.Lists, s.Versions.Rules)
 	s.Markdown(w)
 	s.Details(w, 120)
+	// What is in the bundles is told by the program, which may open them.
+	out, err := exec.CommandContext(ctx, bin, "lab", "score", "--written=false", "--mutants=false", "--hostile=false", "--lawful", strconv.Itoa(lawful), filepath.Join(dir, "lawful-1", "verdicts.jsonl")).Output()
+	if err != nil {
+		return fmt.Errorf("the evidence of the lawful sites: %w", err)
+	}
+	if i := bytes.Index(out, []byte("## Evidence")); i >= 0 {
+		fmt.Fprintf(w, "\n%s", out[i:])
+	}
 	return nil
 }
 
