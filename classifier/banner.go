@@ -145,6 +145,7 @@ func (c *Classifier) best(t *tree, layer int) *candidate {
 
 func (c *Classifier) candidates(t *tree, layer int) []*candidate {
 	var out []*candidate
+	asking := c.asking(t)
 	for i := range t.page.Nodes {
 		n := &t.page.Nodes[i]
 		if n.Tag == "html" || n.Tag == "body" && n.Parent >= 0 && t.page.Nodes[n.Parent].Parent < 0 || strings.HasPrefix(n.Tag, "#") || strings.HasPrefix(n.Tag, "::") {
@@ -154,7 +155,7 @@ func (c *Classifier) candidates(t *tree, layer int) []*candidate {
 		}
 		hinted := t.hint.MatchString(n.Attrs["id"] + " " + n.Attrs["class"] + " " + n.Attrs["aria-label"] + " " + n.Attrs["data-testid"])
 		over := t.fixed[i] && (n.Parent < 0 || !t.fixed[n.Parent] || n.Tag == "dialog" || n.Attrs["role"] == "dialog" || n.Attrs["role"] == "alertdialog" || n.Style != nil && n.Style.Position == "fixed")
-		if !hinted && !over && !(n.Tag == "body" && t.inFrame(i)) {
+		if !hinted && !over && !asking[i] && !(n.Tag == "body" && t.inFrame(i)) {
 			continue
 		}
 		if isControl(t, i) || n.Tag == "a" || n.Tag == "p" || len(out) >= 400 {
@@ -165,6 +166,57 @@ func (c *Classifier) candidates(t *tree, layer int) []*candidate {
 		}
 	}
 	return out
+}
+
+// asking finds the containers that neither stand over the page nor are named
+// after consent, but ask for it all the same: the smallest around a control to
+// accept or refuse that offers another choice beside it and speaks of cookies.
+func (c *Classifier) asking(t *tree) map[int]bool {
+	type offer struct {
+		node   int
+		action pc.Action
+	}
+	var offers []offer
+	for i := range t.page.Nodes {
+		n := &t.page.Nodes[i]
+		if n.Tag != "button" && n.Tag != "input" && n.Attrs["role"] != "button" || !isControl(t, i) || len(offers) > 300 {
+			continue
+		}
+		if l := c.label(firstOf(t.text(i, 200), n.Value, n.Attrs["value"], n.Attrs["aria-label"])); l.confidence >= .9 && l.action != pc.ActOther && l.action != pc.ActClose {
+			offers = append(offers, offer{i, l.action})
+		}
+	}
+	out := map[int]bool{}
+	for _, o := range offers {
+		if o.action != pc.ActAccept && o.action != pc.ActReject {
+			continue
+		}
+		for k, level := t.page.Nodes[o.node].Parent, 0; k >= 0 && level < 8; k, level = t.page.Nodes[k].Parent, level+1 {
+			if tag := t.page.Nodes[k].Tag; tag == "body" || tag == "html" || tag == "main" || tag == "article" {
+				break
+			}
+			beside := slices.ContainsFunc(offers, func(p offer) bool { return p.node > k && p.node < t.end[k] && p.action != o.action })
+			if beside && t.speaksOfCookies(k) {
+				out[k] = true
+				break
+			}
+		}
+	}
+	return out
+}
+
+// speaksOfCookies tells whether the text around the controls of a subtree does.
+func (t *tree) speaksOfCookies(i int) bool {
+	for k := i; k < t.end[i]; k++ {
+		if k > i && isControl(t, k) {
+			k = t.end[k] - 1
+			continue
+		}
+		if n := &t.page.Nodes[k]; n.Tag == "#text" && t.visible[k] && says(strings.ToLower(n.Text), "cookie", "cwci", "similar technologies", "technolegau tebyg") {
+			return true
+		}
+	}
+	return false
 }
 
 // inFrame tells whether a node belongs to a frame's document.

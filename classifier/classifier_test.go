@@ -218,3 +218,25 @@ func TestWordsThatTakeGoingOnForConsent(t *testing.T) {
 		}
 	}
 }
+
+// A banner in the page's own flow, with a name that says nothing, is one; a
+// form that asks something else is not, nor is an article about cookies.
+func TestABannerThatIsNotNamedSo(t *testing.T) {
+	c := newClassifier(t)
+	for _, x := range []struct {
+		text, first, second string
+		want                bool
+	}{
+		{"We and our partners store and read information on your device, such as cookies.", "Accept and continue", "Only necessary cookies", true}, {"Rydym yn defnyddio cwcis ar y wefan hon.", "Derbyn pob cwci", "Gosodiadau", true},
+		{"Read our privacy notice before you send the form.", "I agree", "Save", false}, {"Which of our cookies do you like best?", "Oat and ginger", "Chocolate", false},
+	} {
+		plain := &pc.Style{Opacity: 1}
+		box := &pc.Box{W: 1366, H: 160}
+		p := &pc.Page{Width: 1366, Height: 900, Nodes: []pc.Node{{Parent: -1, Tag: "html", Box: &pc.Box{W: 1366, H: 3000}}, {Parent: 0, Tag: "body", Box: &pc.Box{W: 1366, H: 3000}, Style: plain}, {Parent: 1, Tag: "section", Attrs: map[string]string{"class": "ck"}, Box: box, Style: plain},
+			{Parent: 2, Tag: "p", Box: box, Style: plain}, {Parent: 3, Tag: "#text", Text: x.text, Box: box}, {Parent: 2, Tag: "div", Box: box, Style: plain},
+			{Parent: 5, Tag: "button", Box: box, Style: plain, Backend: 7}, {Parent: 6, Tag: "#text", Text: x.first, Box: box}, {Parent: 5, Tag: "button", Box: box, Style: plain, Backend: 8}, {Parent: 8, Tag: "#text", Text: x.second, Box: box}}}
+		if b, ok := c.Banner(p, 1); ok != x.want || ok && (b.Node != 2 || b.Kind != "inline") {
+			t.Errorf("%q: %v, node %d, kind %s (%s)", x.text, ok, b.Node, b.Kind, b.Why)
+		}
+	}
+}
