@@ -2,7 +2,7 @@
 // the lab states is not what an untouched, a refusing and an accepting browser
 // shows. It shares no code with the crawler.
 //
-//   node check.mjs --lab http://127.0.0.1:PORT [--set lawful] [--only WORD] [--jobs 4] [--shots DIR]
+//   node check.mjs --lab http://127.0.0.1:PORT [--set lawful] [--only WORD,WORD] [--jobs 4] [--shots DIR]
 import { spawn } from "node:child_process";
 import { mkdtemp, mkdir, writeFile, readFile, rm } from "node:fs/promises";
 import { existsSync } from "node:fs";
@@ -29,7 +29,7 @@ for (let i = 0; i < 100 && !port; i++) { await sleep(100); try { port = (await r
 const browser = await chromium.connectOverCDP(`http://127.0.0.1:${port}`);
 
 const all = await (await fetch(`${opt.lab}/truth.json${opt.set ? `?set=${opt.set}` : ""}`)).json();
-const sites = all.filter((s) => s.truth.outcome === "assessed" && JSON.stringify(s).includes(opt.only));
+const sites = all.filter((s) => s.truth.outcome === "assessed" && opt.only.split(",").some((word) => JSON.stringify(s).includes(word)));
 
 const glob = (p) => new RegExp("^" + p.replace(/[.+^$(){}|[\]\\]/g, "\\$&").replace(/\*/g, ".*").replace(/\?/g, ".") + "$");
 const bare = (h) => h.replace(/^\./, "").replace(/^www\./, "");
