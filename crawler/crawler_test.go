@@ -100,8 +100,11 @@ func newCrawlerOf(t *testing.T, choose byText, visitor crawler.Config) *crawler.
 	if testing.Short() {
 		t.Skip("needs Chromium")
 	}
+	if visitor.Allow == nil {
+		visitor.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	}
 	c := crawler.New(crawler.Config{
-		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, Tool: "test", Mobile: visitor.Mobile, GPC: visitor.GPC,
+		Allow: visitor.Allow, Tool: "test", Mobile: visitor.Mobile, GPC: visitor.GPC,
 		Floor: 700 * time.Millisecond, Quiet: 400 * time.Millisecond, Late: 1500 * time.Millisecond, Cap: 5 * time.Second,
 	}, choose, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	t.Cleanup(c.Close)
