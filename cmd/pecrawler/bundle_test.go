@@ -11,7 +11,10 @@ import (
 	"time"
 
 	pc "pecrawler"
+	"pecrawler/classifier"
 	"pecrawler/evidence"
+	"pecrawler/internal/pipeline"
+	"pecrawler/rules"
 	"pecrawler/store"
 )
 
@@ -221,6 +224,41 @@ func TestBundleKeepingMisuse(t *testing.T) {
 	} {
 		if code, _, stderr := pecrawler(t.Context(), t, "", append([]string{"bundle"}, c.args...)...); code != c.code || !strings.Contains(stderr, c.says) {
 			t.Errorf("%v: %d %s", c.args, code, stderr)
+		}
+	}
+}
+
+// A bundle of any age opens, and is judged by today's classifier and rules.
+func TestOldBundlesAreStillJudged(t *testing.T) {
+	files, err := filepath.Glob("../../evidence/testdata/schema*.zip")
+	if err != nil || len(files) < 2 {
+		t.Fatalf("bundles %q, %v", files, err)
+	}
+	cls, err := classifier.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := rules.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		raw, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := evidence.Read(raw)
+		if err != nil {
+			t.Fatalf("%s: %v", f, err)
+		}
+		v := pipeline.Judge(b, cls, set, "test")
+		if v.Outcome != pc.Assessed || v.Overall == pc.NotAssessed || !v.Banner.Present || len(v.Findings) != len(set.Rules()) {
+			t.Errorf("%s: %s %s, banner %v, %d findings", f, v.Outcome, v.Overall, v.Banner.Present, len(v.Findings))
+		}
+		for _, x := range v.Findings {
+			if x.Outcome == pc.Unavailable {
+				t.Errorf("%s: %s: %s", f, x.Rule, x.Message)
+			}
 		}
 	}
 }
