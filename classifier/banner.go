@@ -145,7 +145,7 @@ func (c *Classifier) best(t *tree, layer int) *candidate {
 
 func (c *Classifier) candidates(t *tree, layer int) []*candidate {
 	var out []*candidate
-	asking := c.asking(t)
+	asking := c.asking(t, layer)
 	for i := range t.page.Nodes {
 		n := &t.page.Nodes[i]
 		if n.Tag == "html" || n.Tag == "body" && n.Parent >= 0 && t.page.Nodes[n.Parent].Parent < 0 || strings.HasPrefix(n.Tag, "#") || strings.HasPrefix(n.Tag, "::") {
@@ -170,8 +170,9 @@ func (c *Classifier) candidates(t *tree, layer int) []*candidate {
 
 // asking finds the containers that neither stand over the page nor are named
 // after consent, but ask for it all the same: the smallest around a control to
-// accept or refuse that offers another choice beside it and speaks of cookies.
-func (c *Classifier) asking(t *tree) map[int]bool {
+// accept or refuse that offers another choice beside it and speaks of cookies;
+// a second layer need not say that again.
+func (c *Classifier) asking(t *tree, layer int) map[int]bool {
 	type offer struct {
 		node   int
 		action pc.Action
@@ -196,7 +197,7 @@ func (c *Classifier) asking(t *tree) map[int]bool {
 				break
 			}
 			beside := slices.ContainsFunc(offers, func(p offer) bool { return p.node > k && p.node < t.end[k] && p.action != o.action })
-			if beside && t.speaksOfCookies(k) {
+			if beside && (layer > 1 || t.speaksOfCookies(k)) {
 				out[k] = true
 				break
 			}

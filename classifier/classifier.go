@@ -25,7 +25,7 @@ import (
 var lists embed.FS
 
 // version is raised by any change of what the classifier says.
-const version = "6"
+const version = "7"
 
 // Classifier holds the compiled lists. It is safe for concurrent use.
 type Classifier struct {

@@ -50,6 +50,9 @@ func (c *Classifier) wayBack(t *tree, policy bool) (Choice, bool) {
 		if _, off := n.Attrs["disabled"]; off || n.Attrs["type"] == "checkbox" || n.Attrs["type"] == "radio" {
 			continue
 		}
+		if ext := t.extent(i); ext.X+ext.W <= 0 || ext.X >= float64(t.page.Width) || t.fixed[i] && ext.Intersect(pc.Box{W: float64(t.page.Width), H: float64(t.page.Height)}).Empty() {
+			continue // moved out of the window: no scrolling brings it back
+		}
 		text := firstOf(t.text(i, 300), n.Value, n.Attrs["value"], n.Attrs["aria-label"], n.Attrs["title"], t.alt(i))
 		said := normal(text)
 		if len([]rune(said)) > 60 {

@@ -263,7 +263,7 @@ func (r *run) move(ctx context.Context, step int) {
 	}
 	// A page that does not answer is noticed by the next snapshot.
 	if step > 0 {
-		r.wheel(ctx, 240*(3-2*step))
+		r.wheel(ctx, []int{240, -2000}[step-1]) // what came above has pushed the page down
 		return
 	}
 	w, h := float64(r.c.cfg.Width), float64(r.c.cfg.Height)

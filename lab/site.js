@@ -79,7 +79,7 @@ window.site = (() => {
   const wire = (root, { keep, kept, gone }) => {
     const layer = (n) => root.querySelectorAll("[data-layer]").forEach((e) => { e.hidden = e.dataset.layer !== String(n); });
     const hide = () => { (gone || (() => root.querySelectorAll("[data-layer], [data-veil]").forEach((e) => { e.hidden = true; })))(); if (root.host) root.host.style.display = "none"; if (root.close) root.close(); };
-    const show = (n) => { if (root.host) root.host.style.display = ""; root.querySelectorAll("[data-veil]").forEach((e) => { e.hidden = false; }); layer(n); };
+    const show = (n) => { if (root.host) root.host.style.display = ""; const d = root.closest && root.closest("dialog"); if (d && !d.open) d.showModal(); root.querySelectorAll("[data-veil]").forEach((e) => { e.hidden = false; }); layer(n); };
     const choose = (c) => { hide(); keep(c); consent(c); };
     const toggles = () => [...root.querySelectorAll("[data-purpose]")];
     const on = (t) => (t.getAttribute("role") === "switch" ? t.getAttribute("aria-checked") === "true" : t.checked) !== (t.dataset.inverted === "");
