@@ -158,11 +158,18 @@ func (r *run) press(ctx context.Context, goal pc.Goal, choice Choice) (pc.Act, e
 		r.capt.Marks = append(r.capt.Marks, pc.Mark{Name: done, At: act.At})
 		return act, r.wheel(ctx, 600)
 	}
-	seen, err := r.still(ctx, cdp.BackendNodeID(node.Backend))
+	id := cdp.BackendNodeID(node.Backend)
+	seen, err := r.still(ctx, id, true)
 	if err != nil {
 		return act, err
 	}
-	x, y := r.aim(ctx, choice.Node, seen)
+	x, y, reached := r.aim(ctx, choice.Node, seen)
+	if !reached && !overPage(r.page, choice.Node) && r.wheel(ctx, r.c.cfg.Height/2) == nil && sleep(ctx, 400*time.Millisecond) {
+		// What lies over it stands still while the page moves on below.
+		if again, err := r.still(ctx, id, false); err == nil {
+			x, y, _ = r.aim(ctx, choice.Node, again)
+		}
+	}
 	act.X, act.Y = x, y
 	for _, e := range []input.DispatchMouseEventParams{
 		{Type: input.DispatchMouseEventTypeMouseMoved, X: x, Y: y},
@@ -189,27 +196,37 @@ var errUnseen = errors.New("it has no place on the screen")
 
 // aim finds the point of a control's visible box at which a click reaches it.
 // When there is none, what covers it will get the click, as it would a person's.
-func (r *run) aim(ctx context.Context, node int, seen pc.Box) (x, y float64) {
+func (r *run) aim(ctx context.Context, node int, seen pc.Box) (x, y float64, reached bool) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	mx, my := math.Round(seen.X+seen.W/2), math.Round(seen.Y+seen.H/2)
 	m, err := cdp.Call(ctx, r.t.page, page.GetLayoutMetrics, cdp.Empty{})
 	if err != nil || m.CSSLayoutViewport == nil {
-		return mx, my
+		return mx, my, false
 	}
 	for _, fy := range []float64{.5, .2, .8} {
 		for _, fx := range []float64{.5, .15, .85, .3, .7, .05, .95} {
 			x, y := math.Round(seen.X+seen.W*fx), math.Round(seen.Y+seen.H*fy)
 			hit, err := cdp.Call(ctx, r.t.page, dom.GetNodeForLocation, dom.GetNodeForLocationParams{X: int64(x) + m.CSSLayoutViewport.PageX, Y: int64(y) + m.CSSLayoutViewport.PageY})
 			if err != nil {
-				return mx, my
+				return mx, my, false
 			}
 			if lies(r.page, node, int64(hit.BackendNodeID)) {
-				return x, y
+				return x, y, true
 			}
 		}
 	}
-	return mx, my
+	return mx, my, false
+}
+
+// overPage tells whether a node stands over the page and does not move with it.
+func overPage(p *pc.Page, node int) bool {
+	for i := node; i >= 0; i = p.Nodes[i].Parent {
+		if s := p.Nodes[i].Style; s != nil && s.Position == "fixed" {
+			return true
+		}
+	}
+	return false
 }
 
 // lies tells whether a node of the page, by its backend id, is the given one or lies inside it.
@@ -222,13 +239,15 @@ func lies(p *pc.Page, node int, backend int64) bool {
 	return false
 }
 
-// still scrolls a node into view, waits until it stands still, and returns what
-// is seen of it.
-func (r *run) still(ctx context.Context, id cdp.BackendNodeID) (pc.Box, error) {
+// still scrolls a node into view, if it is told to, waits until it stands still,
+// and returns what is seen of it.
+func (r *run) still(ctx context.Context, id cdp.BackendNodeID, scroll bool) (pc.Box, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if _, err := cdp.Call(ctx, r.t.page, dom.ScrollIntoViewIfNeeded, dom.ScrollIntoViewIfNeededParams{BackendNodeID: id}); err != nil {
-		return pc.Box{}, err
+	if scroll {
+		if _, err := cdp.Call(ctx, r.t.page, dom.ScrollIntoViewIfNeeded, dom.ScrollIntoViewIfNeededParams{BackendNodeID: id}); err != nil {
+			return pc.Box{}, err
+		}
 	}
 	var last pc.Box
 	for range 15 { // until it stands still: banners slide in

@@ -412,3 +412,17 @@ func TestVisitors(t *testing.T) {
 		}
 	}
 }
+
+// A control that a fixed thing covers wholly is brought out from under it.
+func TestAControlBelowAWall(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, `<!doctype html><title>Wall</title><div style="height:700px">Hello</div><p><button onclick="this.remove()">Reject all</button></p><div style="height:900px"></div>
+			<div style="position:fixed;left:0;right:0;bottom:0;height:50vh;background:#ccc">Subscribe</div>`)
+	}))
+	t.Cleanup(srv.Close)
+	c := visit(t, newCrawler(t, byText{pc.Reject: {"Reject all"}}), srv.URL+"/", pc.Reject).capture(t, pc.Reject)
+	if len(c.Acts) != 1 || c.Acts[0].Effect != "gone" {
+		t.Errorf("acts %+v, missing %v", c.Acts, c.Missing)
+	}
+}
