@@ -92,13 +92,13 @@ func (c *Classifier) answer(t *tree, goal pc.Goal, layer int) (Choice, bool) {
 		if ct, ok := pick(pc.ActReject, .6); ok && !(layer > 2 && saves && on < 0 && hasToggle(cd.controls)) {
 			return choice(ct, true)
 		}
-		if ct, ok := save, saves; ok && (layer > 1 || hasToggle(cd.controls)) {
+		if saves && (layer > 1 || hasToggle(cd.controls)) {
 			if on >= 0 {
 				node := c.handle(t, cd.controls[on].Node)
 				return Choice{Node: node, Action: pc.ActToggle, Text: cd.controls[on].Text, Why: "it is on; refusing means off"}, true
 			}
-			ct.Why += fmt.Sprintf("; nothing is switched on but %d locked", locked)
-			return choice(ct, true)
+			save.Why += fmt.Sprintf("; nothing is switched on but %d locked", locked)
+			return choice(save, true)
 		}
 		if layer == 1 {
 			if ct, ok := pick(pc.ActSettings, .6); ok {
