@@ -84,6 +84,7 @@ const (
 	ArtifactWithdraw Artifact = "withdraw" // the way back after accepting, and what followed
 	ArtifactWrites   Artifact = "writes"   // and reads: what the instruments in the page report
 	ArtifactConsent  Artifact = "consent"  // what consent interfaces say; a page without any misses nothing
+	ArtifactSettings Artifact = "settings" // what the settings say that refusing does not lead through; a banner that offers none misses nothing
 )
 
 // Mark is a named instant of a capture.
@@ -109,6 +110,7 @@ const (
 	MarkWithdrawn MarkName = "withdrawn" // the last click of the withdrawal has been dispatched
 	MarkReturn    MarkName = "return"    // reload after the withdrawal asked for
 	MarkDone      MarkName = "done"
+	MarkOpened    MarkName = "opened" // the settings were opened to see what they say, when all else had been recorded
 )
 
 // Act is one thing done to a page by trusted input events, recorded as a fact:
@@ -424,7 +426,16 @@ type Look struct {
 	Robots    string   `json:"robots"` // allowed, disallowed, absent, unreadable
 	Policies  []string `json:"policies,omitempty"`
 	Inner     []string `json:"inner,omitempty"` // links to pages of the same site
+	Texts     []Text   `json:"texts,omitempty"` // of the first policies that are the site's own
 	Load      Load     `json:"load"`
 	Title     string   `json:"title,omitempty"`
 	Bytes     int      `json:"bytes"`
+}
+
+// Text is what a page says to a reader without scripts.
+type Text struct {
+	URL    string `json:"url"`
+	Status int    `json:"status"` // 0: no answer
+	Title  string `json:"title,omitempty"`
+	Text   string `json:"text,omitempty"` // at most 60 KiB
 }

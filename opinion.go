@@ -20,6 +20,61 @@ type Annotations struct {
 	Banners    []Banner  `json:"banners"`    // at most one per scenario
 	Storage    []Purpose `json:"storage"`    // one per StorageItem of every capture
 	Requests   []Purpose `json:"requests"`   // one per request to another party that was classified
+	Signals    []Signal  `json:"signals,omitempty"`
+	Wording    []Wording `json:"wording,omitempty"`
+	Consent    []Reading `json:"consent,omitempty"`
+}
+
+// SignalKind is the closed list of behaviour that more than one fact shows.
+type SignalKind string
+
+// The kinds of signals.
+const (
+	SignalIDSync        SignalKind = "id-sync"        // two parties or more were sent the same identifier
+	SignalFingerprint   SignalKind = "fingerprint"    // what tells one device from another was read and sent
+	SignalReplay        SignalKind = "replay"         // a recorder sent what the visitor does
+	SignalConsentPing   SignalKind = "consent-ping"   // a tag reported that consent is denied
+	SignalEmbed         SignalKind = "embed"          // a frame of another party holds a video, map or post, and stored
+	SignalCNAME         SignalKind = "cname"          // a name of the site is an alias of another party's
+	SignalClickID       SignalKind = "click-id"       // an identifier of an advertising click was taken from an address and kept
+	SignalServerSide    SignalKind = "server-side"    // a host of the site takes what a vendor's tag sends
+	SignalStatLinked    SignalKind = "stat-ad-link"   // a statistics hit was joined with advertising
+	SignalVisitorID     SignalKind = "visitor-id"     // statistics keep an identifier of the visitor for long
+	SignalMisclassified SignalKind = "misclassified"  // what needs consent is listed as necessary
+	SignalLegitimate    SignalKind = "legit-interest" // a legitimate interest is claimed for storage or advertising
+)
+
+// Signal is the opinion that something was done which more than one fact shows.
+type Signal struct {
+	Kind     SignalKind `json:"kind"`
+	Scenario Scenario   `json:"scenario"`
+	Phase    Phase      `json:"phase"`
+	At       int64      `json:"at"`             // of its last fact
+	Host     string     `json:"host,omitempty"` // who gained by it
+	Entity   string     `json:"entity,omitempty"`
+	Class    Class      `json:"class"` // Unknown where only a human can tell
+	Claim
+}
+
+// Wording is a passage of the banner or of a policy that says something a rule asks about.
+type Wording struct {
+	Flag     string   `json:"flag"`     // see the classifier's list
+	Where    string   `json:"where"`    // banner or policy
+	Scenario Scenario `json:"scenario"` // of a banner
+	Span     string   `json:"span"`     // the passage itself, at most 200 characters
+	Language string   `json:"language"`
+	Claim
+}
+
+// Reading is what a consent interface of the page said, understood.
+type Reading struct {
+	Scenario    Scenario `json:"scenario"`
+	Phase       Phase    `json:"phase"`
+	Mark        MarkName `json:"mark"`
+	API         string   `json:"api"`
+	Advertising string   `json:"advertising"` // granted, denied; "": it does not say
+	Statistics  string   `json:"statistics"`
+	Claim
 }
 
 // Banner is a consent banner as seen in one scenario.
@@ -62,9 +117,26 @@ type Control struct {
 	Text   string `json:"text"`
 	Layer  int    `json:"layer"` // 1: first screen
 	Box    Box    `json:"box"`
-	Node   int    `json:"node"`         // in the page tree that Refs name
-	On     *bool  `json:"on,omitempty"` // state of a toggle
+	Node   int    `json:"node"`             // in the page tree that Refs name
+	On     *bool  `json:"on,omitempty"`     // state of a toggle
+	Locked bool   `json:"locked,omitempty"` // a toggle that cannot be switched
+	For    Class  `json:"for,omitempty"`    // of a toggle: what its text says it is for; "": not understood
+	Object bool   `json:"object,omitempty"` // a toggle that is on to object: on means no
+	Looks  *Looks `json:"looks,omitempty"`  // nil: not measured
 	Claim
+}
+
+// Looks is how prominent a control is, in numbers that a reader can check
+// against the picture.
+type Looks struct {
+	Area     float64 `json:"area"`     // of its box, square CSS pixels
+	Contrast float64 `json:"contrast"` // of its text against what is behind it, WCAG 2: 1 to 21; 0: unknown
+	Fill     float64 `json:"fill"`     // of its own background against the banner's, the same way; 1: none of its own
+	FontPx   float64 `json:"font_px"`
+	Weight   int     `json:"weight"`
+	Link     bool    `json:"link"`  // looks like a link: no border and no fill of its own
+	Below    bool    `json:"below"` // below what is seen without scrolling
+	Order    int     `json:"order"` // its place among the controls in the document: clicks of the Tab key to reach it, at the least
 }
 
 // Class is a purpose class of storage and access under regulation 6.
@@ -93,7 +165,8 @@ type Purpose struct {
 	Sub      string      `json:"sub,omitempty"` // of advertising: targeting, id-sync, delivery, measurement, ...
 	Entity   string      `json:"entity,omitempty"`
 	// CarriesID tells of a request that its URL, body or cookies carry an
-	// identifier, or that its response stored one.
+	// identifier, or that its response stored one; of a stored item that its value
+	// can tell visitors apart.
 	CarriesID bool `json:"carries_id,omitempty"`
 	Claim
 }

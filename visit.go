@@ -59,6 +59,7 @@ const (
 	GoalWithdraw Goal = "withdraw" // after consent was given: find the way back, and take it back
 	GoalClose    Goal = "close"    // make the banner go without a choice
 	GoalScroll   Goal = "scroll"   // go on as if the banner were not there
+	GoalSettings Goal = "settings" // see what the settings say, and choose nothing
 )
 
 // Goal is what is done in a scenario; "" in idle.

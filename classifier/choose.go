@@ -81,6 +81,10 @@ func (c *Classifier) answer(t *tree, goal pc.Goal, layer int) (Choice, bool) {
 		if ct, ok := pick(pc.ActClose, .6); ok && layer == 1 {
 			return choice(ct, true)
 		}
+	case pc.GoalSettings:
+		if ct, ok := pick(pc.ActSettings, .6); ok && layer == 1 {
+			return choice(ct, false)
+		}
 	case pc.GoalScroll:
 		if m := c.goingOn.FindString(cd.text); m != "" && layer == 1 {
 			return Choice{Node: cd.node, Action: pc.ActOther, Text: cut(m, 200), Why: "the banner takes going on for consent", Final: true}, true

@@ -72,7 +72,7 @@ func (c *Classifier) Lists() string { return "own-" + c.digest }
 // Annotate forms the opinions about the captures of one visit. page decodes a
 // page tree of the bundle; one that cannot be decoded gives no banner, and the
 // rules know from the capture what is missing.
-func (c *Classifier) Annotate(_ pc.Look, captures map[pc.Scenario]*pc.Capture, page func(path string) (*pc.Page, error)) pc.Annotations {
+func (c *Classifier) Annotate(look pc.Look, captures map[pc.Scenario]*pc.Capture, page func(path string) (*pc.Page, error)) pc.Annotations {
 	a := pc.Annotations{Classifier: version, Lists: c.Lists(), Banners: []pc.Banner{}, Storage: []pc.Purpose{}, Requests: []pc.Purpose{}}
 	for _, s := range pc.EveryScenario {
 		capt := captures[s]
@@ -84,17 +84,20 @@ func (c *Classifier) Annotate(_ pc.Look, captures map[pc.Scenario]*pc.Capture, p
 		}
 		a.Storage = append(a.Storage, c.storagePurposes(capt)...)
 		a.Requests = append(a.Requests, c.requestPurposes(capt)...)
+		a.Consent = append(a.Consent, readings(capt)...)
+		a.Signals = append(a.Signals, c.signals(capt, &a)...)
 	}
+	c.wording(&a, look)
 	return a
 }
 
 // bannerOf finds the banner of a scenario before any choice, with the controls
-// of the layers that were opened.
+// of the layers that were opened, also of those that were only opened to see them.
 func (c *Classifier) bannerOf(capt *pc.Capture, page func(path string) (*pc.Page, error)) (pc.Banner, bool) {
 	var banner pc.Banner
 	found := false
 	for i, snap := range capt.Pages {
-		if snap.Mark != pc.MarkSettled {
+		if snap.Mark != pc.MarkSettled && snap.Mark != pc.MarkOpened {
 			continue
 		}
 		p, err := page(snap.Tree)

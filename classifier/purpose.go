@@ -166,6 +166,7 @@ func (c *Classifier) storagePurposes(capt *pc.Capture) []pc.Purpose {
 		it := &capt.Storage[i]
 		p := c.Storage(site, it)
 		p.Ref = pc.Ref(fmt.Sprintf("%s/storage/%d", capt.Scenario, i))
+		p.CarriesID = identifier(it.Value)
 		p.Scenario, p.Phase, p.Refs = capt.Scenario, capt.PhaseAt(it.At), []pc.Ref{p.Ref}
 		if it.First == pc.MarkSettled {
 			p.Phase = pc.PhaseBefore // the checkpoint closes before the press

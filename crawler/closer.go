@@ -89,7 +89,7 @@ func plain(v *accessibility.Value) string {
 }
 
 // whole takes the picture of the whole page. Chrome lays the page out anew for
-// it, so it is the last thing done in a scenario, and nothing is recorded any more.
+// it, so it is taken when a scenario is over, and nothing is recorded any more.
 func (r *run) whole(ctx context.Context) error {
 	r.t.closed.Store(true)
 	sctx, cancel := context.WithTimeout(ctx, 6*time.Second)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/gocolly/colly/v2"
 	"github.com/temoto/robotstxt"
+	"golang.org/x/net/publicsuffix"
 
 	pc "pecrawler"
 	"pecrawler/crawler/egress"
@@ -56,7 +57,73 @@ func (c *Crawler) look(ctx context.Context, v pc.Visit) pc.Look {
 	if ctx.Err() == nil && l.Status != 0 {
 		c.robots(collector(), &l)
 	}
+	if l.Load.OK() {
+		for _, address := range ownPolicies(&l) {
+			if ctx.Err() == nil {
+				l.Texts = append(l.Texts, readText(collector(), address))
+			}
+		}
+	}
 	return l
+}
+
+// maxTexts is how many policies are read: one about cookies and one about
+// privacy say what there is to say.
+const maxTexts = 2
+
+// ownPolicies picks the policies of the site itself, the one about cookies first.
+func ownPolicies(l *pc.Look) []string {
+	base, err := url.Parse(l.FinalURL)
+	if err != nil {
+		return nil
+	}
+	var first, rest []string
+	for _, s := range l.Policies {
+		u, err := url.Parse(s)
+		if err != nil || !sameSite(u.Hostname(), base.Hostname()) {
+			continue
+		}
+		if says(strings.ToLower(u.Path), "cookie", "cwcis") {
+			first = append(first, s)
+		} else {
+			rest = append(rest, s)
+		}
+	}
+	all := append(first, rest...)
+	return all[:min(len(all), maxTexts)]
+}
+
+// sameSite tells whether two hosts have the registrable domain in common.
+func sameSite(a, b string) bool {
+	da, errA := publicsuffix.EffectiveTLDPlusOne(a)
+	db, errB := publicsuffix.EffectiveTLDPlusOne(b)
+	return a == b || errA == nil && errB == nil && da == db
+}
+
+// readText reads what a page says to a reader without scripts. A page that
+// cannot be read has no status or no text; that is a fact like others.
+func readText(col *colly.Collector, address string) pc.Text {
+	t := pc.Text{URL: address}
+	col.OnResponse(func(r *colly.Response) {
+		if r.Headers.Get(egress.ReasonHeader) == "" {
+			t.Status = r.StatusCode
+		}
+	})
+	col.OnError(func(r *colly.Response, _ error) {
+		if r != nil {
+			t.Status = r.StatusCode
+		}
+	})
+	col.OnHTML("html", func(e *colly.HTMLElement) {
+		t.Title = cut(strings.TrimSpace(e.DOM.Find("title").First().Text()), 300)
+		body := e.DOM.Find("body")
+		body.Find("script, style, noscript, template, svg, nav").Remove()
+		// Texts of neighbouring elements are words of their own.
+		body.Find("*").AppendHtml(" ")
+		t.Text = cut(strings.Join(strings.Fields(body.Text()), " "), 60<<10)
+	})
+	col.Visit(address) // what went wrong is in the status
+	return t
 }
 
 func (c *Crawler) agent() string {

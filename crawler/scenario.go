@@ -110,10 +110,10 @@ type run struct {
 	scenario pc.Scenario
 	capt     *pc.Capture
 	jar      jar
-	page     *pc.Page // the last tree taken
-	stir     bool     // move as a visitor does when nothing asks: some banners wait for it
-	asked    bool     // something to choose was seen
-	back     bool     // consent is being withdrawn
+	page     *pc.Page    // the last tree taken
+	stir     bool        // move as a visitor does when nothing asks: some banners wait for it
+	asked    bool        // something to choose was seen
+	only     pc.Artifact // what is being gathered now; the rest has been recorded in full
 }
 
 // play is the script of a scenario. It returns an error only when the parts
@@ -165,9 +165,41 @@ func (r *run) play(ctx context.Context, address string) error {
 	}
 	r.mark(pc.MarkDone)
 	if goal == "" {
-		return r.whole(ctx)
+		if err := r.whole(ctx); err != nil {
+			return err
+		}
+		return r.settings(ctx)
 	}
 	return ctx.Err()
+}
+
+// settings opens the settings of the banner, when all else has been recorded,
+// and takes their tree and picture. Where refusing leads through them anyway
+// they are seen there.
+func (r *run) settings(ctx context.Context) error {
+	choice, ok := r.choose(pc.GoalSettings, 1, r.page)
+	if refusal, short := r.choose(pc.GoalReject, 1, r.page); !ok || !short || !refusal.Final || r.t.trouble() != nil {
+		return ctx.Err()
+	}
+	r.only = pc.ArtifactSettings
+	r.mark(pc.MarkOpened)
+	act, err := r.press(ctx, pc.GoalSettings, choice)
+	if err == nil {
+		act.Effect, err = r.effect(ctx, choice)
+	}
+	if err != nil {
+		r.missing(pc.ArtifactSettings, fmt.Sprintf("%q could not be pressed: %v", choice.Text, err))
+		return ctx.Err()
+	}
+	r.capt.Acts = append(r.capt.Acts, act)
+	if act.Effect == effectNone {
+		r.missing(pc.ArtifactSettings, fmt.Sprintf("pressing %q had no visible effect", choice.Text))
+		return nil
+	}
+	if !sleep(ctx, time.Second) { // the panel may come by animation or from the network
+		return ctx.Err()
+	}
+	return r.shot(ctx, pc.MarkOpened, 2)
 }
 
 // navigate starts the first load. It returns Chrome's error text, and whether
@@ -345,7 +377,7 @@ func (r *run) withdraw(ctx context.Context) error {
 		r.missing(pc.ArtifactWithdraw, err.Error())
 		return nil
 	}
-	r.back = true
+	r.only = pc.ArtifactWithdraw
 	r.mark(pc.MarkWithdraw)
 	if err := r.shot(ctx, pc.MarkWithdraw, 1); err != nil {
 		return err
@@ -458,8 +490,8 @@ func (r *run) mark(name pc.MarkName) {
 
 // missing records what could not be gathered; the first reason stands.
 func (r *run) missing(a pc.Artifact, why string) {
-	if r.back { // the choice itself has been recorded in full
-		a = pc.ArtifactWithdraw
+	if r.only != "" {
+		a = r.only
 	}
 	if r.capt.Missing[a] == "" {
 		r.capt.Missing[a] = cut(why, 300)

@@ -27,16 +27,26 @@ import (
 	pc "pecrawler"
 )
 
-// The types below are what an expression can read: idle, reject and accept are
-// [Scene]s, site is a [Site].
+// The types below are what an expression can read: idle, reject, accept, close
+// and scroll are [Scene]s, site is a [Site].
 
 // Scene is one scenario.
 type Scene struct {
-	Banner   Banner `json:"banner"`
-	Storage  []Item `json:"storage"`  // everything stored, with its purpose
-	Requests []Item `json:"requests"` // classified requests
-	Acts     []Act  `json:"acts"`     // what was pressed
-	Acted    bool   `json:"acted"`    // the choice was made and took effect
+	Ran      bool      `json:"ran"` // close and scroll are run only where the banner suggests them
+	Banner   Banner    `json:"banner"`
+	Storage  []Item    `json:"storage"`  // everything stored, with its purpose
+	Requests []Item    `json:"requests"` // classified requests
+	Signals  []Signal  `json:"signals"`  // behaviour that more than one fact shows
+	Consent  []Reading `json:"consent"`  // what the page's consent interfaces said
+	Wording  []Wording `json:"wording"`  // what the banner's text says
+	Acts     []Act     `json:"acts"`     // what was pressed
+	Acted    bool      `json:"acted"`    // the choice was made and took effect
+
+	// WayBack tells, in accept, of the way to withdraw: used (and it took effect),
+	// none (it was looked for), lost (what was found did not lead there), failed
+	// (it could not be pressed); "": it was not looked for.
+	WayBack    string `json:"way_back"`
+	Withdrawal []Act  `json:"withdrawal"` // what was pressed there
 }
 
 // Site is what all scenarios together show.
@@ -44,20 +54,59 @@ type Site struct {
 	// NonExempt are the references of what needs consent, in any scenario and
 	// phase, held with a confidence of at least 0.8.
 	NonExempt []string `json:"nonexempt"`
+	// PolicyRead tells whether the text of a policy of the site's own was read.
+	PolicyRead bool      `json:"policy_read"`
+	Wording    []Wording `json:"wording"` // what the policies say
+}
+
+// Signal is behaviour that more than one fact shows.
+type Signal struct {
+	Ref        string   `json:"ref"`  // the first of refs
+	Refs       []string `json:"refs"` // all facts that show it
+	Kind       string   `json:"kind"`
+	Phase      string   `json:"phase"`
+	When       string   `json:"when"`
+	Class      string   `json:"class"`
+	Host       string   `json:"host"`
+	Entity     string   `json:"entity"`
+	Confidence float64  `json:"confidence"`
+}
+
+// Reading is what a consent interface said.
+type Reading struct {
+	Ref         string  `json:"ref"`
+	API         string  `json:"api"`
+	When        string  `json:"when"` // the mark at which it was asked
+	Phase       string  `json:"phase"`
+	Advertising string  `json:"advertising"` // granted, denied, or nothing
+	Statistics  string  `json:"statistics"`
+	Confidence  float64 `json:"confidence"`
+}
+
+// Wording is a passage that says something.
+type Wording struct {
+	Ref        string  `json:"ref"`
+	Flag       string  `json:"flag"`
+	Where      string  `json:"where"`
+	Span       string  `json:"span"`
+	Language   string  `json:"language"`
+	Confidence float64 `json:"confidence"`
 }
 
 // Item is a stored item or a request with its purpose.
 type Item struct {
 	Ref        string  `json:"ref"`
-	Phase      string  `json:"phase"` // before, reject, accept
-	When       string  `json:"when"`  // the mark at or after which it was first seen: settled, after, reload, inner
+	Phase      string  `json:"phase"` // before, reject, accept, withdraw
+	When       string  `json:"when"`  // the mark at or after which it was first seen: settled, after, reload, inner, withdrawn, return
 	Class      string  `json:"class"`
 	Sub        string  `json:"sub"`
 	Entity     string  `json:"entity"`
 	Kind       string  `json:"kind"` // of storage
 	Host       string  `json:"host"`
 	Name       string  `json:"name"`
-	CarriesID  bool    `json:"carries_id"` // of a request
+	CarriesID  bool    `json:"carries_id"` // of a request; of storage: the value can tell visitors apart
+	Lifetime   int     `json:"lifetime_s"` // of storage, in seconds; 0: until the browser ends, or without end
+	Gone       string  `json:"gone"`       // of storage: the mark at which it was no longer there
 	Confidence float64 `json:"confidence"`
 }
 
@@ -73,6 +122,8 @@ type Banner struct {
 	Controls       []Control `json:"controls"`
 	ClicksToAccept int       `json:"clicks_to_accept"`
 	ClicksToReject int       `json:"clicks_to_reject"`
+	Text           string    `json:"text"`
+	Layers         int       `json:"layers"` // how many were seen
 }
 
 // Control is one control of a banner.
@@ -82,6 +133,25 @@ type Control struct {
 	Text       string  `json:"text"`
 	Layer      int     `json:"layer"`
 	Confidence float64 `json:"confidence"`
+
+	On     bool   `json:"on"` // of a toggle
+	Locked bool   `json:"locked"`
+	For    string `json:"for"`    // of a toggle: the class of what it is for
+	Object bool   `json:"object"` // of a toggle: on means no
+	Looks  Looks  `json:"looks"`
+}
+
+// Looks is how prominent a control is, see the classifier's opinion of the same name.
+type Looks struct {
+	Measured bool    `json:"measured"`
+	Area     float64 `json:"area"`
+	Contrast float64 `json:"contrast"`
+	Fill     float64 `json:"fill"`
+	FontPx   float64 `json:"font_px"`
+	Weight   int     `json:"weight"`
+	Link     bool    `json:"link"`
+	Below    bool    `json:"below"`
+	Order    int     `json:"order"`
 }
 
 // Act is one press of a control.

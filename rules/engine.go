@@ -83,10 +83,12 @@ func LoadFS(fsys fs.FS) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the rules: %w", err)
 	}
-	env, err := cel.NewEnv(
-		cel.Variable("idle", cel.ObjectType("rules.Scene")), cel.Variable("reject", cel.ObjectType("rules.Scene")), cel.Variable("accept", cel.ObjectType("rules.Scene")),
-		cel.Variable("site", cel.ObjectType("rules.Site")),
-		ext.NativeTypes(reflect.TypeFor[Scene](), reflect.TypeFor[Site](), ext.ParseStructTag("json")), ext.Lists(), ext.Strings())
+	words := []cel.EnvOption{cel.Variable("site", cel.ObjectType("rules.Site")),
+		ext.NativeTypes(reflect.TypeFor[Scene](), reflect.TypeFor[Site](), ext.ParseStructTag("json")), ext.Lists(), ext.Strings()}
+	for _, s := range pc.EveryScenario {
+		words = append(words, cel.Variable(string(s), cel.ObjectType("rules.Scene")))
+	}
+	env, err := cel.NewEnv(words...)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the rule language: %w", err)
 	}
@@ -227,7 +229,8 @@ func compile(env *cel.Env, text string, want *cel.Type) (cel.Program, []need, er
 // needs derives from an expression which artifacts it reads, so that a rule
 // cannot forget to ask for one.
 func needs(a *cel.Ast) []need {
-	table := map[string]pc.Artifact{"storage": pc.ArtifactStorage, "requests": pc.ArtifactRequests, "banner": pc.ArtifactPage, "acts": pc.ArtifactAct, "acted": pc.ArtifactAct}
+	table := map[string]pc.Artifact{"storage": pc.ArtifactStorage, "requests": pc.ArtifactRequests, "banner": pc.ArtifactPage, "acts": pc.ArtifactAct, "acted": pc.ArtifactAct,
+		"signals": pc.ArtifactRequests, "consent": pc.ArtifactConsent, "wording": pc.ArtifactPage}
 	var out []need
 	ast.PreOrderVisit(a.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		if e.Kind() != ast.SelectKind || e.AsSelect().Operand().Kind() != ast.IdentKind {
@@ -235,7 +238,7 @@ func needs(a *cel.Ast) []need {
 		}
 		s := pc.Scenario(e.AsSelect().Operand().AsIdent())
 		art, ok := table[e.AsSelect().FieldName()]
-		if n := (need{s, art}); ok && slices.Contains(pc.Scenarios, s) && !slices.Contains(out, n) {
+		if n := (need{s, art}); ok && slices.Contains(pc.EveryScenario, s) && !slices.Contains(out, n) {
 			out = append(out, n)
 		}
 	}))
@@ -351,8 +354,8 @@ func confidence(v map[string]any, refs []pc.Ref) float64 {
 			best = max(best, c)
 		}
 	}
-	for _, name := range []string{"idle", "reject", "accept"} {
-		sc := v[name].(*Scene)
+	for _, s := range pc.EveryScenario {
+		sc := v[string(s)].(*Scene)
 		for _, it := range slices.Concat(sc.Storage, sc.Requests) {
 			take(it.Ref, it.Confidence)
 		}
@@ -360,7 +363,16 @@ func confidence(v map[string]any, refs []pc.Ref) float64 {
 			take(c.Ref, c.Confidence)
 		}
 		take(sc.Banner.Ref, sc.Banner.Confidence)
-		for _, a := range sc.Acts { // what was pressed is a fact; that it belongs to a banner is an opinion
+		for _, sg := range sc.Signals {
+			take(sg.Ref, sg.Confidence)
+		}
+		for _, w := range slices.Concat(sc.Wording, v["site"].(*Site).Wording) {
+			take(w.Ref, w.Confidence)
+		}
+		for _, rd := range sc.Consent {
+			take(rd.Ref, rd.Confidence)
+		}
+		for _, a := range slices.Concat(sc.Acts, sc.Withdrawal) { // what was pressed is a fact; that it belongs to a banner is an opinion
 			take(a.Ref, v["idle"].(*Scene).Banner.Confidence)
 		}
 	}

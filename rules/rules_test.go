@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -121,6 +122,9 @@ func derived(t *testing.T, s *rules.Set, c ruleCase, f pc.Finding) {
 	slices.Reverse(shuffled.Storage)
 	slices.Reverse(shuffled.Requests)
 	slices.Reverse(shuffled.Banners)
+	slices.Reverse(shuffled.Signals)
+	slices.Reverse(shuffled.Wording)
+	slices.Reverse(shuffled.Consent)
 	if diff := cmp.Diff(f, judge(t, s, c.rule, shuffled)); diff != "" {
 		t.Errorf("the order of the input changes the finding:\n%s", diff)
 	}
@@ -131,7 +135,7 @@ func derived(t *testing.T, s *rules.Set, c ruleCase, f pc.Finding) {
 	}
 	lost := 0
 	for sc := range c.dossier().Captures {
-		for _, a := range []pc.Artifact{pc.ArtifactStorage, pc.ArtifactRequests, pc.ArtifactPage, pc.ArtifactAct} {
+		for _, a := range []pc.Artifact{pc.ArtifactStorage, pc.ArtifactRequests, pc.ArtifactPage, pc.ArtifactAct, pc.ArtifactConsent, pc.ArtifactSettings} {
 			d := c.dossier()
 			d.Captures[sc].Missing = map[pc.Artifact]string{a: "test"}
 			switch got := judge(t, s, c.rule, d); got.Outcome {
@@ -149,8 +153,16 @@ func derived(t *testing.T, s *rules.Set, c ruleCase, f pc.Finding) {
 
 func resolves(d *pc.Dossier, r pc.Ref) bool {
 	parts := strings.Split(string(r), "/")
+	if len(parts) == 3 && parts[0] == "look" { // a policy's text: "look/texts/0"
+		i, err := strconv.Atoi(parts[2])
+		return err == nil && parts[1] == "texts" && i < len(d.Look.Texts)
+	}
 	if len(parts) != 3 || d.Captures[pc.Scenario(parts[0])] == nil {
 		return false
+	}
+	if parts[1] == "consent" {
+		i, err := strconv.Atoi(parts[2])
+		return err == nil && i < len(d.Captures[pc.Scenario(parts[0])].Consent)
 	}
 	if parts[1] == "pages" {
 		return strings.Contains(parts[2], "#")

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,8 +15,8 @@ const sure = 0.8
 // view lays a dossier out for the expressions.
 func view(d *pc.Dossier) map[string]any {
 	scenes := map[pc.Scenario]*Scene{}
-	site := &Site{NonExempt: []string{}}
-	for _, s := range pc.Scenarios {
+	site := &Site{NonExempt: []string{}, Wording: []Wording{}}
+	for _, s := range pc.EveryScenario {
 		scenes[s] = scene(d, s)
 		for _, list := range [][]Item{scenes[s].Storage, scenes[s].Requests} {
 			for _, it := range list {
@@ -37,7 +38,17 @@ func view(d *pc.Dossier) map[string]any {
 		sc.Banner.ClicksToAccept = clicks(scenes[pc.Accept], scenes[pc.Idle], pc.ActAccept)
 		sc.Banner.ClicksToReject = clicks(scenes[pc.Reject], scenes[pc.Idle], pc.ActReject)
 	}
-	return map[string]any{"idle": scenes[pc.Idle], "reject": scenes[pc.Reject], "accept": scenes[pc.Accept], "site": site}
+	for _, w := range d.Wording {
+		if w.Where == "policy" {
+			site.Wording = append(site.Wording, wording(w))
+		}
+	}
+	site.PolicyRead = slices.ContainsFunc(d.Look.Texts, func(t pc.Text) bool { return t.Status == 200 && t.Text != "" })
+	v := map[string]any{"site": site}
+	for s, sc := range scenes {
+		v[string(s)] = sc
+	}
+	return v
 }
 
 // Clicks returns how many clicks accepting and refusing take; -1: not offered.
@@ -60,25 +71,28 @@ func clicks(made, idle *Scene, action pc.Action) int {
 }
 
 func scene(d *pc.Dossier, s pc.Scenario) *Scene {
-	sc := &Scene{Banner: Banner{Controls: []Control{}}, Storage: []Item{}, Requests: []Item{}, Acts: []Act{}}
+	sc := &Scene{Banner: Banner{Controls: []Control{}}, Storage: []Item{}, Requests: []Item{}, Signals: []Signal{}, Consent: []Reading{}, Wording: []Wording{}, Acts: []Act{}, Withdrawal: []Act{}}
 	c := d.Captures[s]
 	if c == nil {
 		return sc
 	}
+	sc.Ran = true
 	for _, b := range d.Banners {
 		if b.Scenario != s {
 			continue
 		}
-		sc.Banner = Banner{Present: true, Ref: firstRef(b.Refs), Kind: b.Kind, CMP: b.CMP, Language: b.Language, Confidence: b.Confidence, Controls: []Control{}}
+		sc.Banner = Banner{Present: true, Ref: firstRef(b.Refs), Kind: b.Kind, CMP: b.CMP, Language: b.Language, Confidence: b.Confidence, Controls: []Control{}, Text: b.Text, Layers: 1}
 		for _, ct := range b.Controls {
-			sc.Banner.Controls = append(sc.Banner.Controls, Control{Ref: firstRef(ct.Refs), Action: string(ct.Action), Text: ct.Text, Layer: ct.Layer, Confidence: ct.Confidence})
+			sc.Banner.Controls = append(sc.Banner.Controls, control(ct))
+			sc.Banner.Layers = max(sc.Banner.Layers, ct.Layer)
 		}
 	}
 	for _, p := range d.Storage {
 		if p.Scenario == s {
 			it := item(p)
 			if i, ok := refIndex(p.Ref, s, "storage"); ok && i < len(c.Storage) {
-				it.When = string(c.Storage[i].First)
+				st := &c.Storage[i]
+				it.When, it.Lifetime, it.Gone = string(st.First), int(st.Lifetime), string(st.Gone)
 			}
 			sc.Storage = append(sc.Storage, it)
 		}
@@ -92,21 +106,79 @@ func scene(d *pc.Dossier, s pc.Scenario) *Scene {
 			sc.Requests = append(sc.Requests, it)
 		}
 	}
+	for _, sg := range d.Signals {
+		if sg.Scenario == s {
+			refs := []string{}
+			for _, r := range sg.Refs {
+				refs = append(refs, string(r))
+			}
+			sc.Signals = append(sc.Signals, Signal{Ref: firstRef(sg.Refs), Refs: refs, Kind: string(sg.Kind), Phase: string(sg.Phase), When: whenOf(c, sg.At), Class: string(sg.Class), Host: sg.Host, Entity: sg.Entity, Confidence: sg.Confidence})
+		}
+	}
+	for _, w := range d.Wording {
+		if w.Where != "policy" && w.Scenario == s {
+			sc.Wording = append(sc.Wording, wording(w))
+		}
+	}
+	for _, rd := range d.Consent {
+		if rd.Scenario == s {
+			sc.Consent = append(sc.Consent, Reading{Ref: firstRef(rd.Refs), API: rd.API, When: string(rd.Mark), Phase: string(rd.Phase), Advertising: rd.Advertising, Statistics: rd.Statistics, Confidence: rd.Confidence})
+		}
+	}
 	own := []pc.Act{}
 	for _, a := range c.Acts {
-		if !c.Own(&a) {
-			continue // the way back after accepting is no part of the choice
+		act := Act{Ref: fmt.Sprintf("%s/pages/%d#%d", s, a.Page, a.Node), Purpose: string(a.Purpose), Effect: a.Effect}
+		switch {
+		case c.Own(&a):
+			own = append(own, a)
+			sc.Acts = append(sc.Acts, act)
+		case a.Goal == pc.GoalWithdraw: // no part of the choice
+			sc.Withdrawal = append(sc.Withdrawal, act)
 		}
-		own = append(own, a)
-		sc.Acts = append(sc.Acts, Act{Ref: fmt.Sprintf("%s/pages/%d#%d", s, a.Page, a.Node), Purpose: string(a.Purpose), Effect: a.Effect})
 	}
+	sc.WayBack = wayBack(c)
 	_, marked := c.Mark(pc.MarkActed)
 	_, missing := c.Missing[pc.ArtifactAct]
 	sc.Acted = marked && !missing && len(own) > 0 && own[len(own)-1].Effect != "none"
 	byRef := func(a, b Item) int { return strings.Compare(a.Ref, b.Ref) }
 	slices.SortFunc(sc.Storage, byRef)
 	slices.SortFunc(sc.Requests, byRef)
+	slices.SortFunc(sc.Signals, func(a, b Signal) int { return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Ref, b.Ref)) })
+	slices.SortFunc(sc.Wording, func(a, b Wording) int {
+		return cmp.Or(strings.Compare(a.Flag, b.Flag), strings.Compare(a.Span, b.Span))
+	})
+	slices.SortFunc(sc.Consent, func(a, b Reading) int { return strings.Compare(a.Ref, b.Ref) })
 	return sc
+}
+
+// wayBack tells what became of the way to withdraw.
+func wayBack(c *pc.Capture) string {
+	if _, looked := c.Mark(pc.MarkWithdraw); !looked {
+		return ""
+	}
+	why, missing := c.Missing[pc.ArtifactWithdraw]
+	_, pressed := c.Mark(pc.MarkWithdrawn)
+	switch {
+	case !missing && pressed:
+		return "used"
+	case why == "no control to withdraw was found":
+		return "none"
+	case strings.HasPrefix(why, "no control to withdraw was found after"):
+		return "lost"
+	}
+	return "failed"
+}
+
+func control(ct pc.Control) Control {
+	out := Control{Ref: firstRef(ct.Refs), Action: string(ct.Action), Text: ct.Text, Layer: ct.Layer, Confidence: ct.Confidence, On: ct.On != nil && *ct.On, Locked: ct.Locked, For: string(ct.For), Object: ct.Object}
+	if l := ct.Looks; l != nil {
+		out.Looks = Looks{Measured: true, Area: l.Area, Contrast: l.Contrast, Fill: l.Fill, FontPx: l.FontPx, Weight: l.Weight, Link: l.Link, Below: l.Below, Order: l.Order}
+	}
+	return out
+}
+
+func wording(w pc.Wording) Wording {
+	return Wording{Ref: firstRef(w.Refs), Flag: w.Flag, Where: w.Where, Span: w.Span, Language: w.Language, Confidence: w.Confidence}
 }
 
 func item(p pc.Purpose) Item {
