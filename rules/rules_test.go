@@ -1,9 +1,7 @@
 package rules_test
 
 import (
-	"encoding/json"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,55 +10,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/tools/txtar"
 
 	pc "pecrawler"
 	"pecrawler/rules"
 )
-
-// A case is a txtar file in a rule's testdata: why it is so, "want: outcome",
-// and the file dossier.json.
-type ruleCase struct {
-	rule, name string
-	want       pc.RuleOutcome
-	dossier    func() *pc.Dossier
-}
-
-func cases(t *testing.T) []ruleCase {
-	t.Helper()
-	files, err := filepath.Glob("pecr/*/testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no case found: %v", err)
-	}
-	var out []ruleCase
-	for _, f := range files {
-		a, err := txtar.ParseFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := ruleCase{rule: filepath.Base(filepath.Dir(filepath.Dir(f))), name: filepath.Base(f)}
-		for line := range strings.Lines(string(a.Comment)) {
-			if w, ok := strings.CutPrefix(line, "want: "); ok {
-				c.want = pc.RuleOutcome(strings.TrimSpace(w))
-			}
-		}
-		if c.want == "" || len(a.Files) != 1 {
-			t.Fatalf("%s: want one line \"want: \" and one file", f)
-		}
-		raw := a.Files[0].Data
-		c.dossier = func() *pc.Dossier {
-			d := new(pc.Dossier)
-			dec := json.NewDecoder(strings.NewReader(string(raw)))
-			dec.DisallowUnknownFields()
-			if err := dec.Decode(d); err != nil {
-				t.Fatalf("%s: %v", f, err)
-			}
-			return d
-		}
-		out = append(out, c)
-	}
-	return out
-}
 
 func judge(t *testing.T, s *rules.Set, rule string, d *pc.Dossier) pc.Finding {
 	t.Helper()
@@ -78,14 +31,18 @@ func TestCases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	all, err := rules.Cases()
+	if err != nil || len(all) == 0 {
+		t.Fatalf("no case found: %v", err)
+	}
 	have := map[string][]pc.RuleOutcome{}
-	for _, c := range cases(t) {
-		t.Run(c.rule+"/"+c.name, func(t *testing.T) {
-			f := judge(t, s, c.rule, c.dossier())
-			if f.Outcome != c.want {
-				t.Fatalf("%s, want %s: %s", f.Outcome, c.want, f.Message)
+	for _, c := range all {
+		t.Run(c.Rule+"/"+c.Name, func(t *testing.T) {
+			f := judge(t, s, c.Rule, c.Dossier())
+			if f.Outcome != c.Want {
+				t.Fatalf("%s, want %s: %s", f.Outcome, c.Want, f.Message)
 			}
-			have[c.rule] = append(have[c.rule], f.Outcome)
+			have[c.Rule] = append(have[c.Rule], f.Outcome)
 			if f.Outcome != pc.Fail {
 				return
 			}
@@ -102,43 +59,43 @@ func TestCases(t *testing.T) {
 }
 
 // derived checks what follows for every failing case without its author's work.
-func derived(t *testing.T, s *rules.Set, c ruleCase, f pc.Finding) {
+func derived(t *testing.T, s *rules.Set, c rules.Case, f pc.Finding) {
 	if len(f.Refs) == 0 || len(f.Cites) == 0 || f.Confidence <= 0 {
 		t.Errorf("a failure without evidence, law or confidence: %+v", f)
 	}
 	for _, r := range f.Refs {
-		if !resolves(c.dossier(), r) {
+		if !resolves(c.Dossier(), r) {
 			t.Errorf("the reference %s does not resolve", r)
 		}
 	}
-	early := c.dossier()
+	early := c.Dossier()
 	for _, capt := range early.Captures {
 		capt.Started = time.Date(2025, 12, 1, 0, 0, 0, 0, time.UTC)
 	}
-	if got := judge(t, s, c.rule, early); got.Outcome != pc.NotInForce {
+	if got := judge(t, s, c.Rule, early); got.Outcome != pc.NotInForce {
 		t.Errorf("seen before the law: %s", got.Outcome)
 	}
-	shuffled := c.dossier()
+	shuffled := c.Dossier()
 	slices.Reverse(shuffled.Storage)
 	slices.Reverse(shuffled.Requests)
 	slices.Reverse(shuffled.Banners)
 	slices.Reverse(shuffled.Signals)
 	slices.Reverse(shuffled.Wording)
 	slices.Reverse(shuffled.Consent)
-	if diff := cmp.Diff(f, judge(t, s, c.rule, shuffled)); diff != "" {
+	if diff := cmp.Diff(f, judge(t, s, c.Rule, shuffled)); diff != "" {
 		t.Errorf("the order of the input changes the finding:\n%s", diff)
 	}
-	gone := c.dossier()
+	gone := c.Dossier()
 	gone.Captures = nil
-	if got := judge(t, s, c.rule, gone); got.Outcome != pc.Unavailable {
+	if got := judge(t, s, c.Rule, gone); got.Outcome != pc.Unavailable {
 		t.Errorf("without any capture: %s", got.Outcome)
 	}
 	lost := 0
-	for sc := range c.dossier().Captures {
+	for sc := range c.Dossier().Captures {
 		for _, a := range []pc.Artifact{pc.ArtifactStorage, pc.ArtifactRequests, pc.ArtifactPage, pc.ArtifactAct, pc.ArtifactConsent, pc.ArtifactSettings} {
-			d := c.dossier()
+			d := c.Dossier()
 			d.Captures[sc].Missing = map[pc.Artifact]string{a: "test"}
-			switch got := judge(t, s, c.rule, d); got.Outcome {
+			switch got := judge(t, s, c.Rule, d); got.Outcome {
 			case pc.Unavailable:
 				lost++
 			case pc.Pass:
