@@ -426,3 +426,41 @@ func TestAControlBelowAWall(t *testing.T) {
 		t.Errorf("acts %+v, missing %v", c.Acts, c.Missing)
 	}
 }
+
+// When all has been recorded, the settings are opened to see what they say,
+// unless refusing leads through them; what happens then is not part of idle. The
+// site's own policies are read without a browser.
+func TestSettingsAndPolicies(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/legal/privacy", http.NotFound)
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, `<!doctype html><title>Shop</title><a href="/legal/privacy">Privacy</a> <a href="/legal/cookies">Cookies</a> <a href="http://other.example/cookies">Their cookies</a>
+			<p style="position:fixed;bottom:0"><button>Accept all</button> <button>Reject all</button> <button onclick="document.cookie='opened=1';fetch('/panel');document.querySelector('p').innerHTML='<label><input type=checkbox checked> Advertising</label>'">Settings</button></p>`)
+	})
+	mux.HandleFunc("/legal/cookies", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, `<!doctype html><title>Our cookies</title><style>p{}</style><nav>Home</nav><p>We use<b>statistics</b></p><script>var x</script><li>and more`)
+	})
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	p := visit(t, newCrawler(t, byText{pc.Accept: {"Accept all"}, pc.Reject: {"Reject all"}, "settings": {"Settings"}}), srv.URL+"/", pc.Idle)
+	c := p.capture(t, pc.Idle)
+	last := c.Pages[len(c.Pages)-1]
+	if last.Mark != pc.MarkOpened || last.Layer != 2 || len(c.Missing) != 0 || len(c.Acts) != 1 || c.Own(&c.Acts[0]) || !strings.Contains(string(p.m[last.Tree]), "Advertising") {
+		t.Errorf("the settings: %+v, acts %+v, missing %v", last, c.Acts, c.Missing)
+	}
+	if len(c.Storage) != 0 || hasRequest(c, "/panel", pc.PhaseBefore) {
+		t.Errorf("what opening them did is taken for idle: %+v", c.Storage)
+	}
+	if _, chosen := c.Mark(pc.MarkActed); chosen {
+		t.Error("opening them is taken for a choice")
+	}
+	var look pc.Look
+	if err := json.Unmarshal(p.m["look.json"], &look); err != nil {
+		t.Fatal(err)
+	}
+	if len(look.Texts) != 2 || look.Texts[0].Title != "Our cookies" || look.Texts[0].Text != "We use statistics and more" || look.Texts[1].Status != 404 {
+		t.Errorf("policies: %+v", look.Texts)
+	}
+}

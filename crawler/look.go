@@ -119,7 +119,7 @@ func readText(col *colly.Collector, address string) pc.Text {
 		body := e.DOM.Find("body")
 		body.Find("script, style, noscript, template, svg, nav").Remove()
 		// Texts of neighbouring elements are words of their own.
-		body.Find("*").AppendHtml(" ")
+		body.Find("*").PrependHtml(" ").AppendHtml(" ")
 		t.Text = cut(strings.Join(strings.Fields(body.Text()), " "), 60<<10)
 	})
 	col.Visit(address) // what went wrong is in the status

@@ -182,6 +182,7 @@ func (r *run) settings(ctx context.Context) error {
 		return ctx.Err()
 	}
 	r.only = pc.ArtifactSettings
+	choice.Final = false // whatever is pressed here, nothing is chosen
 	r.mark(pc.MarkOpened)
 	act, err := r.press(ctx, pc.GoalSettings, choice)
 	if err == nil {

@@ -145,7 +145,9 @@ func (t *tab) attached(s session, e target.EventAttachedToTarget) {
 	t.mu.Unlock()
 
 	t.b.wire.handle(s.id, func(method string, params jsonv2.Value) {
+		over := t.closed.Load()
 		switch {
+		case over && (strings.HasPrefix(method, "Runtime.") || strings.HasPrefix(method, "DOMStorage.") || strings.HasPrefix(method, "Network.")):
 		case strings.HasPrefix(method, "Runtime."):
 			t.script(s, !isPage, method, params)
 		case strings.HasPrefix(method, "DOMStorage."):
