@@ -8,8 +8,11 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/tools/txtar"
 
@@ -39,29 +42,147 @@ func (c Case) Dossier() *pc.Dossier {
 	return d
 }
 
+// Wanted are the outcomes of which every rule must have a case.
+func Wanted() []pc.RuleOutcome { return []pc.RuleOutcome{pc.Fail, pc.Pass, pc.NotApplicable} }
+
 // Cases reads the cases of the built-in rules, by rule and name.
 func Cases() ([]Case, error) {
+	sub, err := fs.Sub(caseFiles, "pecr")
+	if err != nil {
+		return nil, err
+	}
+	return CasesFS(sub)
+}
+
+// CasesFS reads the cases of a folder of rule folders. The error names the file.
+func CasesFS(fsys fs.FS) ([]Case, error) {
 	base, err := caseFiles.ReadFile("base.json")
 	if err != nil {
 		return nil, err
 	}
-	files, err := fs.Glob(caseFiles, "pecr/*/testdata/*.txtar")
+	files, err := fs.Glob(fsys, "*/testdata/*.txtar")
 	if err != nil {
 		return nil, err
 	}
 	var out []Case
 	for _, f := range files {
-		raw, err := caseFiles.ReadFile(f)
+		raw, err := fs.ReadFile(fsys, f)
 		if err != nil {
 			return nil, err
 		}
 		c := Case{Rule: path.Base(path.Dir(path.Dir(f))), Name: strings.TrimSuffix(path.Base(f), ".txtar")}
 		if err := c.read(base, txtar.Parse(raw)); err != nil {
-			return nil, fmt.Errorf("rules/%s: %w", f, err)
+			return nil, fmt.Errorf("%s: %w", f, err)
 		}
 		out = append(out, c)
 	}
 	return out, nil
+}
+
+// Check runs a case and what follows from every failing case without its
+// author's work. It returns the faults in words, and how the rule ended.
+func (s *Set) Check(c Case) (faults []string, got pc.RuleOutcome) {
+	fault := func(format string, a ...any) { faults = append(faults, fmt.Sprintf(format, a...)) }
+	f, ok := s.finding(c.Rule, c.Dossier())
+	if !ok {
+		return []string{"there is no such rule, or it is retired"}, ""
+	}
+	if f.Outcome != c.Want {
+		fault("it ends as %s, want %s: %s", f.Outcome, c.Want, f.Message)
+		return faults, f.Outcome
+	}
+	if f.Outcome != pc.Fail {
+		return nil, f.Outcome
+	}
+	if len(f.Refs) == 0 || f.Confidence <= 0 {
+		fault("it fails without evidence or confidence: %v, %v", f.Refs, f.Confidence)
+	}
+	for _, r := range f.Refs {
+		if !resolves(c.Dossier(), r) {
+			fault("the reference %s leads nowhere", r)
+		}
+	}
+	early := c.Dossier()
+	for _, capt := range early.Captures {
+		capt.Started = time.Date(2002, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	if got, _ := s.finding(c.Rule, early); got.Outcome != pc.NotInForce {
+		fault("seen before the law it ends as %s, want not-in-force", got.Outcome)
+	}
+	shuffled := c.Dossier()
+	slices.Reverse(shuffled.Storage)
+	slices.Reverse(shuffled.Requests)
+	slices.Reverse(shuffled.Banners)
+	slices.Reverse(shuffled.Signals)
+	slices.Reverse(shuffled.Wording)
+	slices.Reverse(shuffled.Consent)
+	if got, _ := s.finding(c.Rule, shuffled); !reflect.DeepEqual(got, f) {
+		fault("the order of the input changes the finding")
+	}
+	gone := c.Dossier()
+	gone.Captures = nil
+	if got, _ := s.finding(c.Rule, gone); got.Outcome != pc.Unavailable {
+		fault("without any capture it ends as %s, want unavailable", got.Outcome)
+	}
+	lost := 0
+	for sc := range c.Dossier().Captures {
+		for _, a := range []pc.Artifact{pc.ArtifactStorage, pc.ArtifactRequests, pc.ArtifactPage, pc.ArtifactAct, pc.ArtifactConsent, pc.ArtifactSettings} {
+			d := c.Dossier()
+			d.Captures[sc].Missing = map[pc.Artifact]string{a: "test"}
+			switch got, _ := s.finding(c.Rule, d); got.Outcome {
+			case pc.Unavailable:
+				lost++
+			case pc.Pass:
+				fault("without %s of %s it passes", a, sc)
+			}
+		}
+	}
+	if lost == 0 {
+		fault("no missing artifact makes the rule unavailable")
+	}
+	return faults, f.Outcome
+}
+
+func (s *Set) finding(rule string, d *pc.Dossier) (pc.Finding, bool) {
+	v := view(d)
+	for _, r := range s.rules {
+		if r.ID == rule && r.Status != "retired" {
+			return r.judge(d, v), true
+		}
+	}
+	return pc.Finding{}, false
+}
+
+// resolves tells whether a reference leads to something in the dossier.
+func resolves(d *pc.Dossier, r pc.Ref) bool {
+	parts := strings.Split(string(r), "/")
+	if len(parts) != 3 {
+		return false
+	}
+	i, err := strconv.Atoi(parts[2])
+	if parts[0] == "look" { // a policy's text
+		return err == nil && parts[1] == "texts" && i < len(d.Look.Texts)
+	}
+	c := d.Captures[pc.Scenario(parts[0])]
+	if c == nil {
+		return false
+	}
+	switch parts[1] {
+	case "pages":
+		return strings.Contains(parts[2], "#")
+	case "consent":
+		return err == nil && i < len(c.Consent)
+	case "writes":
+		return err == nil && i < len(c.Writes)
+	case "reads":
+		return err == nil && i < len(c.Reads)
+	}
+	for _, list := range [][]pc.Purpose{d.Storage, d.Requests} {
+		if slices.ContainsFunc(list, func(p pc.Purpose) bool { return p.Ref == r }) {
+			return true
+		}
+	}
+	return parts[1] == "requests" && err == nil && i < len(c.Requests)
 }
 
 func (c *Case) read(base []byte, a *txtar.Archive) error {

@@ -57,6 +57,21 @@ func TestStore(t *testing.T) {
 	if c, err := s.Counts(ctx, "s1"); err != nil || c.Sites != 2 || c.Done != 1 || c.Overall[pc.Flagged] != 1 {
 		t.Errorf("Counts: %+v, %v", c, err)
 	}
+	j := store.Judgement{Sweep: "s1", MadeBy: "rules x", Made: time.UnixMilli(3000).UTC(), Sites: 1, Changed: 1}
+	for range 2 { // the same versions say the same
+		if err := s.PutJudgement(ctx, j, []store.Change{{Site: "b.example", Was: pc.Flagged, Differs: "flagged becomes clear", Now: pc.Verdict{Overall: pc.Clear}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := s.Judgements(ctx, "s1"); err != nil || len(got) != 1 || got[0] != j {
+		t.Errorf("Judgements: %+v, %v", got, err)
+	}
+	if got, err := s.Changes(ctx, "s1", "rules x"); err != nil || len(got) != 1 || got[0].Now.Overall != pc.Clear || got[0].Was != pc.Flagged {
+		t.Errorf("Changes: %+v, %v", got, err)
+	}
+	if got, err := s.Word(ctx, "s1", "b.example"); err != nil || got.Overall != pc.Flagged {
+		t.Errorf("a judgement changed the word itself: %+v, %v", got.Overall, err)
+	}
 	if err := s.Finish(ctx, "s1", time.UnixMilli(2000)); err != nil {
 		t.Fatal(err)
 	}

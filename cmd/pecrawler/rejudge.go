@@ -2,9 +2,18 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"flag"
 	"fmt"
+	"io"
+	"os"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	pc "pecrawler"
 	"pecrawler/classifier"
@@ -15,9 +24,13 @@ import (
 )
 
 // rejudgeCmd judges the bundles of a sweep again with the rules and lists of
-// this program. It changes nothing and says what would change.
+// this program, and stores what would change beside the words that there are,
+// which stay.
 func rejudgeCmd(ctx context.Context, e env, args []string) error {
-	o, rest, err := parse(e, "rejudge", forData|forVault, args)
+	var to string
+	o, rest, err := parseWith(e, "rejudge", forData|forVault, args, func(fs *flag.FlagSet) {
+		fs.StringVar(&to, "to", "", "`file` for all verdicts as they would be, one line a site")
+	})
 	if err != nil {
 		return err
 	}
@@ -38,42 +51,101 @@ func rejudgeCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	defer vault.Close()
-	cls, err := classifier.New()
-	if err != nil {
+	j := judge{st: st, vault: vault, sweep: sweep}
+	if j.cls, err = classifier.New(); err != nil {
 		return err
 	}
-	set, err := rules.Load()
-	if err != nil {
+	if j.set, err = rules.Load(); err != nil {
 		return err
 	}
-	words, total, err := st.Words(ctx, sweep.ID, store.Filter{})
-	if err != nil {
-		return err
-	}
-	changed := 0
-	for _, old := range words {
-		results, err := st.Results(ctx, sweep.ID, old.Site)
+	var lines io.Writer = io.Discard
+	if to != "" {
+		f, err := os.Create(to)
 		if err != nil {
 			return err
 		}
-		for i, r := range results {
-			if len(r.Bundles) == 0 { // a visit that was given up has none
-				continue
+		defer f.Close()
+		lines = f
+	}
+	made := store.Judgement{Sweep: sweep.ID, MadeBy: strings.Join([]string{"classifier " + j.cls.Version(), "lists " + j.cls.Lists(), "rules " + j.set.Digest()}, ", "), Made: time.Now()}
+	begin := time.Now()
+	var changes []store.Change
+	bundles := 0
+	for ; ; made.Sites += page {
+		words, total, err := st.Words(ctx, sweep.ID, store.Filter{Limit: page, Offset: made.Sites})
+		if err != nil {
+			return err
+		}
+		now, n, err := j.words(ctx, words)
+		if err != nil {
+			return err
+		}
+		bundles += n
+		for i, old := range words {
+			if diff := difference(old, now[i]); diff != "" {
+				changes = append(changes, store.Change{Site: old.Site, Was: old.Overall, Differs: diff, Now: now[i]})
+				fmt.Fprintf(e.stdout, "%s: %s\n", old.Site, diff)
 			}
-			b, err := vault.Open(ctx, r.Bundles[0])
+			if err := json.NewEncoder(lines).Encode(now[i]); err != nil {
+				return err
+			}
+		}
+		if made.Sites+page >= total {
+			made.Sites = total
+			break
+		}
+	}
+	made.Changed = len(changes)
+	if err := st.PutJudgement(ctx, made, changes); err != nil {
+		return err
+	}
+	took := time.Since(begin)
+	fmt.Fprintf(e.stdout, "%d of %d sites would change.\n", made.Changed, made.Sites)
+	fmt.Fprintf(e.stderr, "%d bundles judged in %s, %.0f a second, by %s\n", bundles, took.Round(10*time.Millisecond), float64(bundles)/took.Seconds(), made.MadeBy)
+	return nil
+}
+
+// page is how many words are held at a time.
+const page = 500
+
+type judge struct {
+	st    *store.Store
+	vault *evidence.Vault
+	cls   *classifier.Classifier
+	set   *rules.Set
+	sweep store.Sweep
+}
+
+// words judges the bundles behind words again, and counts them. Each site is
+// judged by itself, so all processors take part.
+func (j *judge) words(ctx context.Context, old []pc.Verdict) ([]pc.Verdict, int, error) {
+	now := make([]pc.Verdict, len(old))
+	var bundles atomic.Int64
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range old {
+		g.Go(func() error {
+			results, err := j.st.Results(ctx, j.sweep.ID, old[i].Site)
 			if err != nil {
 				return err
 			}
-			results[i] = pipeline.Judge(b, cls, set, toolVersion())
-		}
-		word, _ := rules.Word(results, sweep.Agree)
-		if diff := difference(old, word); diff != "" {
-			changed++
-			fmt.Fprintf(e.stdout, "%s: %s\n", old.Site, diff)
-		}
+			for k, r := range results {
+				if len(r.Bundles) == 0 { // a visit that was given up has none
+					continue
+				}
+				b, err := j.vault.Open(ctx, r.Bundles[0])
+				if err != nil {
+					return err
+				}
+				results[k] = pipeline.Judge(b, j.cls, j.set, toolVersion())
+				bundles.Add(1)
+			}
+			now[i], _ = rules.Word(results, j.sweep.Agree)
+			return nil
+		})
 	}
-	fmt.Fprintf(e.stdout, "%d of %d sites would change.\n", changed, total)
-	return nil
+	err := g.Wait()
+	return now, int(bundles.Load()), err
 }
 
 // difference says in words what differs between two last words on a site.
