@@ -21,7 +21,7 @@ import (
 	pc "pecrawler"
 )
 
-//go:embed pecr/*/rule.yaml pecr/*/README.md
+//go:embed pecr/*/rule.yaml pecr/*/README.md pecr/*/testdata/*.txtar
 var embedded embed.FS
 
 // Rule is one rule as its folder states it.
@@ -138,6 +138,15 @@ func load(fsys fs.FS, dir string, env *cel.Env) (*Rule, error) {
 	r.Readme = string(readme)
 	var faults []error
 	fault := func(format string, a ...any) { faults = append(faults, fmt.Errorf(name+": "+format, a...)) }
+	ends, err := endsOf(fsys, dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range Wanted() {
+		if !slices.Contains(ends, o) {
+			fault("there is no case in %s/testdata that ends as %s", dir, o)
+		}
+	}
 	if r.ID != dir {
 		fault("id is %q, the folder is %q", r.ID, dir)
 	}

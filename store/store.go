@@ -334,3 +334,22 @@ func (s *Store) Counts(ctx context.Context, sweep string) (Counts, error) {
 	}
 	return c, rows.Err()
 }
+
+// Census counts how a rule ended on the sites of a sweep.
+func (s *Store) Census(ctx context.Context, sweep, rule string) (map[pc.RuleOutcome]int, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT outcome, count(*) FROM finding WHERE sweep = $1 AND rule = $2 GROUP BY outcome`, sweep, rule)
+	if err != nil {
+		return nil, fmt.Errorf("count findings of %s: %w", rule, err)
+	}
+	defer rows.Close()
+	out := map[pc.RuleOutcome]int{}
+	for rows.Next() {
+		var outcome string
+		var n int
+		if err := rows.Scan(&outcome, &n); err != nil {
+			return nil, fmt.Errorf("count findings of %s: %w", rule, err)
+		}
+		out[pc.RuleOutcome(outcome)] = n
+	}
+	return out, rows.Err()
+}

@@ -52,9 +52,9 @@ func commands() []command {
 		{"sweep", "FILE|URL...", "look at the sites of a list and judge them, all in one process", sweepCmd},
 		{"work", "", "take visits from a NATS cluster until stopped", workCmd},
 		{"review", "", "serve the review page of a data folder", reviewCmd},
-		{"rejudge", "SWEEP", "judge the stored bundles of a sweep again; says what would change", rejudgeCmd},
+		{"rejudge", "SWEEP", "judge the stored bundles of a sweep again; says and stores what would change", rejudgeCmd},
 		{"bundle", "show|verify|export FILE, hold|release|expire", "look into sealed bundles, check them, write them as HAR and WACZ, keep or let go of them", bundleCmd},
-		{"rules", "list|show [RULE]", "the rules, with their law and their traps", rulesCmd},
+		{"rules", "list|show|test|new [RULE]", "the rules, with their law, their traps and their cases; new begins one", rulesCmd},
 		{"lab", "[score VERDICTS]", "serve the test web on loopback; score: compare the verdicts of its sweep with the truth", labCmd},
 		{"doctor", "", "check that this machine can run visits", doctorCmd},
 	}

@@ -113,6 +113,19 @@ func TestRulesAreListed(t *testing.T) {
 }
 
 // A rule that nothing in the test web breaks would never be seen to work.
+// A new rule is a folder that loads and passes its cases from the start.
+func TestANewRuleBegins(t *testing.T) {
+	dir := t.TempDir()
+	for _, args := range [][]string{{"rules", "new", "my-rule", "--dir", dir}, {"rules", "test", "--dir", dir}, {"rules", "show", "my-rule", "--dir", dir}, {"rules", "test"}} {
+		if code, out, errs := pecrawler(t.Context(), t, "", args...); code != 0 || errs != "" {
+			t.Errorf("%v: exit %d, %s%s", args, code, out, errs)
+		}
+	}
+	if code, _, errs := pecrawler(t.Context(), t, "", "rules", "new", "my-rule", "--dir", dir); code != 1 || !strings.Contains(errs, "is there already") {
+		t.Errorf("made twice: exit %d, %s", code, errs)
+	}
+}
+
 func TestEveryRuleHasAMutation(t *testing.T) {
 	set, err := rules.Load()
 	if err != nil {
