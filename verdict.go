@@ -33,6 +33,26 @@ type Finding struct {
 	Cites      []string    `json:"cites"`
 	Refs       []Ref       `json:"refs"`
 	Against    []string    `json:"against"` // what speaks against the finding
+
+	// What people are told of a failure, or of what may be one. It is kept with
+	// the finding, so that it stays what was said then.
+	Observed []Observation `json:"observed,omitempty"` // what the first references show
+	Explain  *Explanation  `json:"explain,omitempty"`
+}
+
+// Observation is what one reference shows, in plain English.
+type Observation struct {
+	Ref  Ref    `json:"ref"`
+	Text string `json:"text"` // may hold words of the page: escape it where it is shown
+}
+
+// Explanation is what a rule tells its three readers of a failure; the
+// investigator's part is Message, Observed, Cites and Against.
+type Explanation struct {
+	Repeat    string `json:"repeat"    yaml:"repeat"`    // how anybody sees the same by hand in a browser
+	Developer string `json:"developer" yaml:"developer"` // what the site's developer should change
+	Public    string `json:"public"    yaml:"public"`    // what it means for whoever visits the site
+	Clears    string `json:"clears"    yaml:"clears"`    // what would show that the finding is wrong, or is no longer so
 }
 
 // Overall is the last word on a site.

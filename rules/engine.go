@@ -26,27 +26,28 @@ var embedded embed.FS
 
 // Rule is one rule as its folder states it.
 type Rule struct {
-	ID       string        `yaml:"id"`      // the folder's name; a noun, names the failing state
-	Version  int           `yaml:"version"` // raised by any change of meaning
-	Status   string        `yaml:"status"`  // experimental, stable or retired
-	Strength string        `yaml:"strength"`
-	Check    int           `yaml:"check"`   // the regulator's check 1, 2 or 3; 0: none
-	Problem  string        `yaml:"problem"` // one of the regulator's four labels
-	Title    string        `yaml:"title"`   // of the lawful state
-	Failure  string        `yaml:"failure"` // what a failing page does
-	Cites    []string      `yaml:"cites"`
-	From     string        `yaml:"from"`  // first day in force, by the capture's date
-	Until    string        `yaml:"until"` // first day no longer in force; "": open
-	Applies  string        `yaml:"applies"`
-	Offend   string        `yaml:"offending"` // list of references; not empty: fail
-	Unsure   string        `yaml:"unsure"`    // then unsure in place of fail
-	Against  []Speaks      `yaml:"against"`
-	Readme   string        `yaml:"-"`
-	compiled compiledRule  `yaml:"-"`
-	digest   [32]byte      `yaml:"-"`
-	from     time.Time     `yaml:"-"`
-	until    time.Time     `yaml:"-"`
-	_        [0]func(Rule) `yaml:"-"` // rules are not compared
+	ID       string         `yaml:"id"`      // the folder's name; a noun, names the failing state
+	Version  int            `yaml:"version"` // raised by any change of meaning
+	Status   string         `yaml:"status"`  // experimental, stable or retired
+	Strength string         `yaml:"strength"`
+	Check    int            `yaml:"check"`   // the regulator's check 1, 2 or 3; 0: none
+	Problem  string         `yaml:"problem"` // one of the regulator's four labels
+	Title    string         `yaml:"title"`   // of the lawful state
+	Failure  string         `yaml:"failure"` // what a failing page does
+	Cites    []string       `yaml:"cites"`
+	From     string         `yaml:"from"`  // first day in force, by the capture's date
+	Until    string         `yaml:"until"` // first day no longer in force; "": open
+	Applies  string         `yaml:"applies"`
+	Offend   string         `yaml:"offending"` // list of references; not empty: fail
+	Unsure   string         `yaml:"unsure"`    // then unsure in place of fail
+	Against  []Speaks       `yaml:"against"`
+	Explain  pc.Explanation `yaml:"explain"`
+	Readme   string         `yaml:"-"`
+	compiled compiledRule   `yaml:"-"`
+	digest   [32]byte       `yaml:"-"`
+	from     time.Time      `yaml:"-"`
+	until    time.Time      `yaml:"-"`
+	_        [0]func(Rule)  `yaml:"-"` // rules are not compared
 }
 
 // Speaks is a sentence that speaks against the finding, when its condition holds.
@@ -167,6 +168,9 @@ func load(fsys fs.FS, dir string, env *cel.Env) (*Rule, error) {
 	}
 	if r.Title == "" || r.Failure == "" {
 		fault("title and failure must say something")
+	}
+	if e := r.Explain; e.Repeat == "" || e.Developer == "" || e.Public == "" || e.Clears == "" {
+		fault("explain must say repeat, developer, public and clears")
 	}
 	if len(r.Cites) == 0 {
 		fault("cites is empty: a finding needs its law")
@@ -337,6 +341,7 @@ func (r *Rule) judge(d *pc.Dossier, v map[string]any) (f pc.Finding) {
 	if unsure {
 		f.Outcome = pc.Unsure
 	}
+	f.Observed, f.Explain = observe(d, refs), &r.Explain
 	for _, ref := range refs {
 		if ref == "" {
 			return unavailable("the rule failed without evidence")
