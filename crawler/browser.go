@@ -1,9 +1,11 @@
 package crawler
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -312,10 +314,17 @@ func (b *Browser) launch(path string) error {
 		close(b.exited)
 		return fmt.Errorf("start %s: %w", path, err)
 	}
-	b.wire = newWire(chromedp.NewPipeConn(outR, inW), func(*wire) handler { return b.event })
+	b.wire = newWire(chromedp.NewPipeConn(wide{bufio.NewReaderSize(outR, 64<<10), outR}, inW), func(*wire) handler { return b.event })
 	b.root = session{w: b.wire}
 	go b.wire.read()
 	return nil
+}
+
+// wide reads as much at once as a pipe holds; the connection by itself reads 4 KB
+// at a time, and the tree of a page has a hundred times that.
+type wide struct {
+	*bufio.Reader
+	io.Closer
 }
 
 // Close ends the browser, its whole process group, and removes its folder.

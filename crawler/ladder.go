@@ -166,9 +166,8 @@ func freeMemory() int64 {
 // not be read by an ordinary user.
 func groupMemory(group int) (held int64, biggest int) {
 	var shared, most int64
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, name := range stats {
-		raw, err := os.ReadFile(name)
+	for _, dir := range processes() {
+		raw, err := os.ReadFile(filepath.Join(dir, "stat"))
 		if err != nil {
 			continue // it has just ended
 		}
@@ -176,7 +175,6 @@ func groupMemory(group int) (held int64, biggest int) {
 		if f := bytes.Fields(rest); len(f) < 3 || string(f[2]) != strconv.Itoa(group) {
 			continue
 		}
-		dir := filepath.Dir(name)
 		raw, err = os.ReadFile(filepath.Join(dir, "statm"))
 		f := strings.Fields(string(raw))
 		if err != nil || len(f) < 3 {
@@ -194,6 +192,23 @@ func groupMemory(group int) (held int64, biggest int) {
 		}
 	}
 	return held + shared, biggest
+}
+
+// processes are the folders of all processes. To match a pattern against /proc
+// would list what is inside each of them.
+func processes() (dirs []string) {
+	proc, err := os.Open("/proc")
+	if err != nil {
+		return nil
+	}
+	defer proc.Close()
+	names, _ := proc.Readdirnames(-1)
+	for _, name := range names {
+		if name[0] >= '1' && name[0] <= '9' {
+			dirs = append(dirs, filepath.Join("/proc", name))
+		}
+	}
+	return dirs
 }
 
 // gone tells whether the browser has ended.

@@ -304,9 +304,14 @@ func (t *tab) settle(ctx context.Context, floor, quiet, limit time.Duration) {
 		}
 		still := busy == 0 && now.Sub(t.lastNet) >= quiet
 		bad := t.crashed || t.over != ""
+		// The earliest end, unless something moves; each look at it wakes the whole process.
+		next := max(floor-now.Sub(begin), quiet-now.Sub(t.lastNet))
 		t.mu.Unlock()
 		waited := now.Sub(begin)
-		if bad || waited >= limit || waited >= floor && still || !sleep(ctx, 50*time.Millisecond) {
+		if bad || waited >= limit || waited >= floor && still {
+			return
+		}
+		if !sleep(ctx, min(max(next, 50*time.Millisecond), 500*time.Millisecond, limit-waited)) {
 			return
 		}
 	}

@@ -181,6 +181,9 @@ func (p Policy) dialUpstream(ctx context.Context, hostport string) (net.Conn, er
 		return nil, &Error{reason, fmt.Errorf("upstream proxy: %s", resp.Status)}
 	}
 	c.SetDeadline(time.Time{})
+	if br.Buffered() == 0 {
+		return c, nil // the kernel can copy from one connection to the other by itself
+	}
 	return &bufConn{c, br}, nil
 }
 
@@ -443,7 +446,10 @@ func splice(in, out net.Conn, rest *bufio.Reader) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		io.Copy(out, rest)
+		// What the server read ahead goes first; from then on the kernel copies.
+		if _, err := io.CopyN(out, rest, int64(rest.Buffered())); err == nil {
+			io.Copy(out, in)
+		}
 		closeWrite(out)
 	}()
 	io.Copy(in, out)
