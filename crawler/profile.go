@@ -1,7 +1,6 @@
 package crawler
 
 import (
-	"context"
 	"strings"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -32,26 +31,24 @@ func (c *Config) userAgent(major string) string {
 }
 
 // visitor gives a page the visitor's screen and settings, before it runs.
-func (t *tab) visitor(ctx context.Context, s session) error {
+func (t *tab) visitor() []command {
 	cfg := &t.b.cfg
-	err := s.Call(ctx, "Emulation.setDeviceMetricsOverride", emulation.SetDeviceMetricsOverrideParams{Width: int64(cfg.Width), Height: int64(cfg.Height),
-		DeviceScaleFactor: 1, ScreenWidth: int64(cfg.Width), ScreenHeight: int64(cfg.Height), Mobile: cfg.Mobile}, nil)
-	if err == nil && cfg.Mobile {
-		err = s.Call(ctx, "Emulation.setTouchEmulationEnabled", emulation.SetTouchEmulationEnabledParams{Enabled: true, MaxTouchPoints: 5}, nil)
+	cs := []command{{"Emulation.setDeviceMetricsOverride", emulation.SetDeviceMetricsOverrideParams{Width: int64(cfg.Width), Height: int64(cfg.Height),
+		DeviceScaleFactor: 1, ScreenWidth: int64(cfg.Width), ScreenHeight: int64(cfg.Height), Mobile: cfg.Mobile}}}
+	if cfg.Mobile {
+		cs = append(cs, command{"Emulation.setTouchEmulationEnabled", emulation.SetTouchEmulationEnabledParams{Enabled: true, MaxTouchPoints: 5}})
 	}
-	if err == nil && cfg.Mobile && strings.Contains(cfg.UserAgent, "Android") {
+	if cfg.Mobile && strings.Contains(cfg.UserAgent, "Android") {
 		_, version, _ := strings.Cut(cfg.UserAgent, "Chrome/")
 		major, _, _ := strings.Cut(version, ".")
-		err = s.Call(ctx, "Emulation.setUserAgentOverride", emulation.SetUserAgentOverrideParams{UserAgent: cfg.UserAgent, AcceptLanguage: cfg.Locale, Platform: "Linux armv81",
+		cs = append(cs, command{"Emulation.setUserAgentOverride", emulation.SetUserAgentOverrideParams{UserAgent: cfg.UserAgent, AcceptLanguage: cfg.Locale, Platform: "Linux armv81",
 			UserAgentMetadata: &emulation.UserAgentMetadata{Platform: "Android", PlatformVersion: "10", Model: "K", Mobile: true, FormFactors: []string{"Mobile"},
-				Brands: []*emulation.UserAgentBrandVersion{{Brand: "Chromium", Version: major}, {Brand: "Not:A-Brand", Version: "99"}}}}, nil)
+				Brands: []*emulation.UserAgentBrandVersion{{Brand: "Chromium", Version: major}, {Brand: "Not:A-Brand", Version: "99"}}}}})
 	}
-	if err == nil && cfg.GPC {
-		err = s.Call(ctx, "Network.setExtraHTTPHeaders", network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Sec-GPC": "1"}}, nil)
-	}
-	if err == nil && cfg.GPC {
+	if cfg.GPC {
 		yes := true
-		err = s.Call(ctx, "Page.addScriptToEvaluateOnNewDocument", page.AddScriptToEvaluateOnNewDocumentParams{Source: gpcScript, RunImmediately: &yes}, nil)
+		cs = append(cs, command{"Network.setExtraHTTPHeaders", network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Sec-GPC": "1"}}},
+			command{"Page.addScriptToEvaluateOnNewDocument", page.AddScriptToEvaluateOnNewDocumentParams{Source: gpcScript, RunImmediately: &yes}})
 	}
-	return err
+	return cs
 }

@@ -123,7 +123,7 @@ func (t *tab) open(ctx context.Context) error {
 }
 
 // attached is called on the reader for each new target of this context. Page
-// targets get their instruments, each reply awaited, before they may run:
+// targets get their instruments, all replies awaited, before they may run:
 // otherwise the first requests overtake the instruments. Workers answer nothing
 // until they run, so theirs are sent without waiting.
 func (t *tab) attached(s session, e target.EventAttachedToTarget) {
@@ -177,24 +177,14 @@ func (t *tab) attached(s session, e target.EventAttachedToTarget) {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // bounded by itself: the reader has no context
 		defer cancel()
 		yes := true
-		for _, do := range []func() error{
-			func() error { return s.Call(ctx, "Network.enable", enable, nil) },
-			func() error { return s.Call(ctx, "Page.enable", nil, nil) },
-			func() error { return s.Call(ctx, "DOMStorage.enable", nil, nil) },
-			func() error { return s.Call(ctx, "Runtime.enable", nil, nil) },
-			func() error {
-				return s.Call(ctx, "Page.addScriptToEvaluateOnNewDocument", page.AddScriptToEvaluateOnNewDocumentParams{Source: t.instruments.source(), RunImmediately: &yes}, nil)
-			},
-			func() error { return s.Call(ctx, "Target.setAutoAttach", autoAttach(true), nil) },
-			func() error { return t.visitor(ctx, s) },
-			func() error {
-				return s.Call(ctx, "Emulation.setFocusEmulationEnabled", emulation.SetFocusEmulationEnabledParams{Enabled: true}, nil)
-			},
-			func() error { return s.Call(ctx, "Runtime.runIfWaitingForDebugger", nil, nil) },
-		} {
-			if do() != nil {
-				return // the target is gone, or the browser is; open and settle notice
-			}
+		setup := append([]command{
+			{"Network.enable", enable}, {"Page.enable", nil}, {"DOMStorage.enable", nil}, {"Runtime.enable", nil},
+			{"Page.addScriptToEvaluateOnNewDocument", page.AddScriptToEvaluateOnNewDocumentParams{Source: t.instruments.source(), RunImmediately: &yes}},
+			{"Target.setAutoAttach", autoAttach(true)},
+			{"Emulation.setFocusEmulationEnabled", emulation.SetFocusEmulationEnabledParams{Enabled: true}},
+		}, t.visitor()...)
+		if s.all(ctx, setup...) != nil || s.Call(ctx, "Runtime.runIfWaitingForDebugger", nil, nil) != nil {
+			return // the target is gone, or the browser is; open and settle notice
 		}
 		if isMain {
 			t.page = s

@@ -133,6 +133,11 @@ func (s session) Call(ctx context.Context, method string, params, result any) er
 	if err != nil {
 		return err
 	}
+	return s.await(ctx, n, ch, method, result)
+}
+
+// await waits for the reply to a command.
+func (s session) await(ctx context.Context, n int64, ch <-chan *cdproto.Message, method string, result any) error {
 	select {
 	case msg := <-ch:
 		if msg.Error != nil {
@@ -148,6 +153,30 @@ func (s session) Call(ctx context.Context, method string, params, result any) er
 	case <-s.w.down:
 		return fmt.Errorf("%s: %w", method, s.w.err)
 	}
+}
+
+// command is one of several that are sent together.
+type command struct {
+	method string
+	params any
+}
+
+// all sends commands, in order, and then waits for the replies: to wait for
+// each before the next would wake both processes once more for each.
+func (s session) all(ctx context.Context, cs ...command) error {
+	wait := make([]func() error, 0, len(cs))
+	for _, c := range cs {
+		n, ch, err := s.w.send(s.id, c.method, c.params)
+		if err != nil {
+			return err
+		}
+		wait = append(wait, func() error { return s.await(ctx, n, ch, c.method, nil) })
+	}
+	var errs []error
+	for _, w := range wait {
+		errs = append(errs, w())
+	}
+	return errors.Join(errs...)
 }
 
 // Send runs a command without waiting: targets that are paused at their start
