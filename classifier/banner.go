@@ -3,7 +3,6 @@ package classifier
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -13,21 +12,21 @@ import (
 // threshold is the score from which a container is held to be a consent banner.
 const threshold = 2.5
 
-// hintWords in an id or class say that a container is about consent.
+// hintWords in an id or class, in lower case, say that a container is about consent.
 const hintWords = `cookie|consent|gdpr|ccpa|cmp|privacy|klaro|tarteaucitron|orejime|onetrust|didomi|usercentrics|truste|termly|iubenda|complianz|cmplz|cybot|qc-cmp|sp_message|fc-dialog|cwci|cc-main|cc-window|cc-banner|ccc-`
 
 // tree is a page with what the score needs, computed once.
 type tree struct {
 	page    *pc.Page
-	end     []int  // one behind the last node of the subtree
-	visible []bool // laid out, not hidden, not faded out
-	fixed   []bool // stands over the page, itself or by an ancestor
-	hint    *regexp.Regexp
+	end     []int            // one behind the last node of the subtree
+	visible []bool           // laid out, not hidden, not faded out
+	fixed   []bool           // stands over the page, itself or by an ancestor
+	labels  map[string]label // of the texts read so far: containers hold each other, and the same controls
 }
 
 func (c *Classifier) newTree(p *pc.Page) *tree {
 	n := len(p.Nodes)
-	t := &tree{page: p, end: make([]int, n), visible: make([]bool, n), fixed: make([]bool, n), hint: c.hint}
+	t := &tree{page: p, end: make([]int, n), visible: make([]bool, n), fixed: make([]bool, n), labels: map[string]label{}}
 	clear := make([]bool, n) // not faded out by an ancestor
 	for i := range p.Nodes {
 		nd := &p.Nodes[i]
@@ -153,7 +152,7 @@ func (c *Classifier) candidates(t *tree, layer int) []*candidate {
 				continue
 			}
 		}
-		hinted := t.hint.MatchString(n.Attrs["id"] + " " + n.Attrs["class"] + " " + n.Attrs["aria-label"] + " " + n.Attrs["data-testid"])
+		hinted := c.hinted(n.Attrs["id"], n.Attrs["class"], n.Attrs["aria-label"], n.Attrs["data-testid"])
 		over := t.fixed[i] && (n.Parent < 0 || !t.fixed[n.Parent] || n.Tag == "dialog" || n.Attrs["role"] == "dialog" || n.Attrs["role"] == "alertdialog" || n.Style != nil && n.Style.Position == "fixed")
 		if !hinted && !over && !asking[i] && !(n.Tag == "body" && t.inFrame(i)) {
 			continue
@@ -166,6 +165,27 @@ func (c *Classifier) candidates(t *tree, layer int) []*candidate {
 		}
 	}
 	return out
+}
+
+// hinted tells whether names speak of consent. Every node of a page is asked, and
+// for that a regular expression is too slow.
+func (c *Classifier) hinted(names ...string) bool {
+	for _, name := range names {
+		if name != "" && says(strings.ToLower(name), c.hints...) {
+			return true
+		}
+	}
+	return false
+}
+
+// labelIn reads the text of a control of the page.
+func (c *Classifier) labelIn(t *tree, text string) label {
+	l, ok := t.labels[text]
+	if !ok {
+		l = c.label(text)
+		t.labels[text] = l
+	}
+	return l
 }
 
 // asking finds the containers that neither stand over the page nor are named
@@ -183,7 +203,7 @@ func (c *Classifier) asking(t *tree, layer int) map[int]bool {
 		if n.Tag != "button" && n.Tag != "input" && n.Attrs["role"] != "button" || !isControl(t, i) || len(offers) > 300 {
 			continue
 		}
-		if l := c.label(firstOf(t.text(i, 200), n.Value, n.Attrs["value"], n.Attrs["aria-label"])); l.confidence >= .9 && l.action != pc.ActOther && l.action != pc.ActClose {
+		if l := c.labelIn(t, firstOf(t.text(i, 200), n.Value, n.Attrs["value"], n.Attrs["aria-label"])); l.confidence >= .9 && l.action != pc.ActOther && l.action != pc.ActClose {
 			offers = append(offers, offer{i, l.action})
 		}
 	}
@@ -440,10 +460,10 @@ func (c *Classifier) control(t *tree, i, layer int) (pc.Control, bool) {
 	}
 	ct.Box = box
 	ct.Text = cut(firstOf(t.text(i, 300), n.Value, n.Attrs["value"], n.Attrs["aria-label"], n.Attrs["title"], t.alt(i)), 200)
-	l := c.label(ct.Text)
+	l := c.labelIn(t, ct.Text)
 	basis := "text"
 	if l.action == pc.ActOther || n.Attrs["aria-label"] != "" && normal(ct.Text) != normal(n.Attrs["aria-label"]) && l.confidence < .8 {
-		if al := c.label(n.Attrs["aria-label"]); al.action != pc.ActOther {
+		if al := c.labelIn(t, n.Attrs["aria-label"]); al.action != pc.ActOther {
 			l, basis = al, "dom"
 			l.why = strings.Replace(l.why, "its text", "its accessible name", 1)
 		}

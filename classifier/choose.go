@@ -15,45 +15,55 @@ type Choice struct {
 	Final  bool // pressing it makes the choice; false: it leads on
 }
 
+// Reading is a page tree that was looked at once, for whatever is asked of it.
+type Reading struct {
+	c     *Classifier
+	t     *tree
+	layer int
+	asks  *candidate // what asks; nil when nothing does
+}
+
+// Read looks for what asks on a page: the banner, or what lies on top after the
+// settings were opened. That is nearly all the work of a choice.
+func (c *Classifier) Read(layer int, p *pc.Page) *Reading {
+	r := &Reading{c: c, t: c.newTree(p), layer: layer}
+	if layer > 1 {
+		r.asks = c.topmost(r.t, layer)
+	} else {
+		r.asks = c.best(r.t, layer)
+	}
+	return r
+}
+
+// Region is the node that holds what asks; -1 when nothing does.
+func (r *Reading) Region() int {
+	if r.asks == nil {
+		return -1
+	}
+	return r.asks.node
+}
+
 // Choose picks the control with which a visitor would reach the goal: the
 // refusing or accepting control if there is one, else the way to the settings,
 // and there, after switching off what is on, the saving one. To withdraw is to
 // find the way back first and then to refuse. A banner that can be closed has a
 // control to close; one that takes going on for consent is answered by scrolling.
-func (c *Classifier) Choose(goal pc.Goal, layer int, p *pc.Page) (Choice, bool) {
-	t := c.newTree(p)
+func (r *Reading) Choose(goal pc.Goal) (Choice, bool) {
 	if goal == pc.GoalWithdraw {
-		back, found := c.wayBack(t, layer == 1)
-		if layer > 1 { // what the way back opened is a second layer, or a page that says what withdraws
-			if ch, ok := c.answer(t, pc.GoalReject, layer); ok && !(found && back.Final && ch.Action != pc.ActReject) {
+		back, found := r.c.wayBack(r.t, r.layer == 1)
+		if r.layer > 1 { // what the way back opened is a second layer, or a page that says what withdraws
+			if ch, ok := r.answer(pc.GoalReject); ok && !(found && back.Final && ch.Action != pc.ActReject) {
 				return ch, true
 			}
 		}
 		return back, found
 	}
-	return c.answer(t, goal, layer)
-}
-
-// Region is the node that holds the banner, or what lies on top after the
-// settings were opened; -1 when nothing asks.
-func (c *Classifier) Region(layer int, p *pc.Page) int {
-	t := c.newTree(p)
-	cd := c.best(t, layer)
-	if layer > 1 {
-		cd = c.topmost(t, layer)
-	}
-	if cd == nil {
-		return -1
-	}
-	return cd.node
+	return r.answer(goal)
 }
 
 // answer picks the control of the banner that reaches the goal.
-func (c *Classifier) answer(t *tree, goal pc.Goal, layer int) (Choice, bool) {
-	cd := c.best(t, layer)
-	if layer > 1 {
-		cd = c.topmost(t, layer)
-	}
+func (r *Reading) answer(goal pc.Goal) (Choice, bool) {
+	c, t, cd, layer := r.c, r.t, r.asks, r.layer
 	if cd == nil {
 		return Choice{}, false
 	}

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	pc "pecrawler"
 )
@@ -33,7 +34,7 @@ type Classifier struct {
 	storage []storageEntry
 	hosts   map[string][]hostEntry
 	digest  string
-	hint    *regexp.Regexp // an id or class that speaks of consent
+	hints   []string       // words of an id or class that speak of consent
 	icon    *regexp.Regexp // one of a button to come back
 	goingOn *regexp.Regexp
 	ways    []way
@@ -42,7 +43,7 @@ type Classifier struct {
 // New compiles the built-in lists. The error names the file and line of a fault.
 func New() (*Classifier, error) {
 	c := &Classifier{phrases: grammar(), hosts: map[string][]hostEntry{}, ways: ways(),
-		hint: regexp.MustCompile(`(?i)` + hintWords), icon: regexp.MustCompile(`(?i)` + icons), goingOn: regexp.MustCompile(goingOn)}
+		hints: strings.Split(hintWords, "|"), icon: regexp.MustCompile(`(?i)` + icons), goingOn: regexp.MustCompile(goingOn)}
 	h := sha256.New()
 	for _, name := range []string{"storage.tsv", "hosts.tsv"} {
 		raw, err := lists.ReadFile("lists/" + name)

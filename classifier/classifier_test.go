@@ -88,7 +88,7 @@ func TestASecondLayerNeedNotSayWhatItIsAbout(t *testing.T) {
 	if _, ok := c.Banner(p, 1); ok {
 		t.Error("a box that says nothing about cookies is a banner")
 	}
-	if ch, ok := c.Choose(pc.GoalReject, 2, p); !ok || ch.Node != 5 {
+	if ch, ok := c.Read(2, p).Choose(pc.GoalReject); !ok || ch.Node != 5 {
 		t.Errorf("behind the settings: %+v %v, want the control that rejects", ch, ok)
 	}
 }
@@ -116,13 +116,13 @@ func TestTogglesAreNamedByTheirLabels(t *testing.T) {
 	for i := range p.Nodes {
 		p.Nodes[i].Backend = int64(i + 1)
 	}
-	ch, ok := c.Choose(pc.GoalReject, 2, p)
+	ch, ok := c.Read(2, p).Choose(pc.GoalReject)
 	if !ok || ch.Text != "Personalised advertising" || ch.Action != pc.ActToggle || ch.Final {
 		t.Errorf("with the toggle on: %+v, %v", ch, ok)
 	}
 	no := false
 	p.Nodes[4].Checked = &no
-	if ch, ok = c.Choose(pc.GoalReject, 2, p); !ok || ch.Action != pc.ActSave || !ch.Final {
+	if ch, ok = c.Read(2, p).Choose(pc.GoalReject); !ok || ch.Action != pc.ActSave || !ch.Final {
 		t.Errorf("with the toggle off: %+v, %v", ch, ok)
 	}
 }
@@ -162,7 +162,7 @@ func FuzzBanner(f *testing.F) {
 				t.Errorf("the banner is node %d of %d", b.Node, len(p.Nodes))
 			}
 			for _, goal := range []pc.Goal{pc.GoalAccept, pc.GoalReject, pc.GoalWithdraw, pc.GoalClose, pc.GoalScroll} {
-				if ch, ok := c.Choose(goal, layer, &p); ok && (ch.Node < 0 || ch.Node >= len(p.Nodes)) {
+				if ch, ok := c.Read(layer, &p).Choose(goal); ok && (ch.Node < 0 || ch.Node >= len(p.Nodes)) {
 					t.Errorf("the choice is node %d of %d", ch.Node, len(p.Nodes))
 				}
 			}
@@ -192,7 +192,7 @@ func TestTheWayBack(t *testing.T) {
 		if x.text != "" {
 			p.Nodes = append(p.Nodes, pc.Node{Parent: 1, Tag: "#text", Text: x.text, Box: box})
 		}
-		ch, ok := c.Choose(pc.GoalWithdraw, x.layer, p)
+		ch, ok := c.Read(x.layer, p).Choose(pc.GoalWithdraw)
 		if ok != (x.want != "") || ok && (ch.Action != x.want || ch.Final != x.final || ch.Why == "") {
 			t.Errorf("%s %q at layer %d: %+v, %v; want %q", x.tag, x.text+x.id, x.layer, ch, ok, x.want)
 		}
@@ -213,7 +213,7 @@ func TestWordsThatTakeGoingOnForConsent(t *testing.T) {
 		if _, ok := c.Banner(p, 1); !ok {
 			t.Fatalf("%q: no banner", text)
 		}
-		if ch, got := c.Choose(pc.GoalScroll, 1, p); got != want {
+		if ch, got := c.Read(1, p).Choose(pc.GoalScroll); got != want {
 			t.Errorf("%q: %+v %v, want %v", text, ch, got, want)
 		}
 	}

@@ -37,8 +37,9 @@ func marksOf(goal pc.Goal) (during, done pc.MarkName, what pc.Artifact) {
 }
 
 // act reaches a goal by pressing visible controls, as the chooser advises, and
-// records each press. It returns whether the last press took effect.
-func (r *run) act(ctx context.Context, goal pc.Goal) (bool, error) {
+// records each press. seen is the chooser's reading of the last tree. It returns
+// whether the last press took effect.
+func (r *run) act(ctx context.Context, goal pc.Goal, seen Reading) (bool, error) {
 	during, _, what := marksOf(goal)
 	layer, acted := 1, false
 	for n := range maxActs {
@@ -46,7 +47,11 @@ func (r *run) act(ctx context.Context, goal pc.Goal) (bool, error) {
 			r.missing(what, "the page could not be looked at")
 			return false, nil
 		}
-		choice, ok := r.choose(goal, layer, r.page)
+		if seen == nil {
+			seen = r.c.chooser.Read(layer, r.page)
+		}
+		choice, ok := choose(seen, goal, r.page)
+		seen = nil
 		if !ok {
 			if acted {
 				return true, nil
@@ -107,7 +112,8 @@ func (r *run) act(ctx context.Context, goal pc.Goal) (bool, error) {
 			return false, err
 		}
 		if choice.Action != pc.ActToggle {
-			r.access(ctx, layer)
+			seen = r.c.chooser.Read(layer, r.page)
+			r.access(ctx, seen)
 		}
 	}
 	r.missing(what, fmt.Sprintf("no choice after %d clicks", maxActs))
@@ -115,8 +121,8 @@ func (r *run) act(ctx context.Context, goal pc.Goal) (bool, error) {
 }
 
 // choose asks the chooser, and passes over a node that the page does not have.
-func (r *run) choose(goal pc.Goal, layer int, p *pc.Page) (Choice, bool) {
-	c, ok := r.c.chooser.Choose(goal, layer, p)
+func choose(seen Reading, goal pc.Goal, p *pc.Page) (Choice, bool) {
+	c, ok := seen.Choose(goal)
 	return c, ok && c.Node >= 0 && c.Node < len(p.Nodes)
 }
 
@@ -130,7 +136,7 @@ func (r *run) asksAgain(ctx context.Context, goal pc.Goal, layer int, made Choic
 	if err != nil {
 		return false, ctx.Err() // it may be navigating: nobody asks
 	}
-	next, ok := r.choose(goal, layer, p)
+	next, ok := choose(r.c.chooser.Read(layer, p), goal, p)
 	if !ok || !next.Final || rootOf(asked) != rootOf(p) {
 		return false, nil // a page that was loaded anew does not ask again, it asks
 	}

@@ -21,11 +21,8 @@ const (
 // access asks what assistive technology is told of the controls in the region
 // that the chooser points at. Chrome's whole accessibility tree of a large page
 // costs seconds; these few nodes cost milliseconds.
-func (r *run) access(ctx context.Context, layer int) {
-	if r.page == nil {
-		return
-	}
-	top := r.c.chooser.Region(layer, r.page)
+func (r *run) access(ctx context.Context, seen Reading) {
+	top := seen.Region()
 	if top < 0 || top >= len(r.page.Nodes) {
 		return
 	}

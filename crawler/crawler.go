@@ -21,15 +21,22 @@ import (
 // Chooser says which control to press. It is the classifier's part; the crawler
 // declares what it needs of it.
 type Chooser interface {
-	// Choose picks the control to press on this page tree to reach the goal.
-	// layer is 1 for what the page showed by itself, 2 after opening settings.
-	// To withdraw, layer 1 is any page after the choice, 2 what the way back led to.
-	// ok is false when the page offers no way.
-	Choose(goal pc.Goal, layer int, page *pc.Page) (c Choice, ok bool)
+	// Read looks at a page tree once, which is most of the work, for whatever is
+	// asked of it then. layer is 1 for what the page showed by itself, 2 after
+	// opening settings. To withdraw, layer 1 is any page after the choice, 2 what
+	// the way back led to.
+	Read(layer int, page *pc.Page) Reading
+	Version() string
+}
+
+// Reading is what a chooser makes of one page tree.
+type Reading interface {
+	// Choose picks the control to press to reach the goal. ok is false when the
+	// page offers no way.
+	Choose(goal pc.Goal) (c Choice, ok bool)
 	// Region is the node of the page tree that holds what asks, so that it can be
 	// looked at more closely; -1 when nothing asks.
-	Region(layer int, page *pc.Page) int
-	Version() string
+	Region() int
 }
 
 // Choice is one control to press.

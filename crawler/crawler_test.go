@@ -27,8 +27,16 @@ type byText map[pc.Scenario][]string // texts for layer 1, 2, ...
 
 func (b byText) Version() string { return "test" }
 
-func (b byText) Choose(goal pc.Goal, layer int, page *pc.Page) (crawler.Choice, bool) {
-	texts := b[pc.Scenario(goal)]
+func (b byText) Read(layer int, page *pc.Page) crawler.Reading { return textReading{b, layer, page} }
+
+type textReading struct {
+	by    byText
+	layer int
+	page  *pc.Page
+}
+
+func (r textReading) Choose(goal pc.Goal) (crawler.Choice, bool) {
+	texts, layer, page := r.by[pc.Scenario(goal)], r.layer, r.page
 	if layer > len(texts) {
 		return crawler.Choice{}, false
 	}
@@ -50,8 +58,8 @@ func (b byText) Choose(goal pc.Goal, layer int, page *pc.Page) (crawler.Choice, 
 }
 
 // Region is what holds the first button.
-func (b byText) Region(_ int, page *pc.Page) int {
-	for _, n := range page.Nodes {
+func (r textReading) Region() int {
+	for _, n := range r.page.Nodes {
 		if n.Tag == "button" {
 			return n.Parent
 		}

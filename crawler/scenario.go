@@ -111,6 +111,7 @@ type run struct {
 	capt     *pc.Capture
 	jar      jar
 	page     *pc.Page    // the last tree taken
+	seen     Reading     // of the tree before any choice
 	stir     bool        // move as a visitor does when nothing asks: some banners wait for it
 	asked    bool        // something to choose was seen
 	only     pc.Artifact // what is being gathered now; the rest has been recorded in full
@@ -152,7 +153,7 @@ func (r *run) play(ctx context.Context, address string) error {
 	}
 	goal := r.scenario.Goal()
 	if goal != "" {
-		acted, err := r.act(ctx, goal)
+		acted, err := r.act(ctx, goal, r.seen)
 		if err == nil && acted {
 			err = r.after(ctx)
 		}
@@ -177,8 +178,11 @@ func (r *run) play(ctx context.Context, address string) error {
 // and takes their tree and picture. Where refusing leads through them anyway
 // they are seen there.
 func (r *run) settings(ctx context.Context) error {
-	choice, ok := r.choose(pc.GoalSettings, 1, r.page)
-	if refusal, short := r.choose(pc.GoalReject, 1, r.page); !ok || !short || !refusal.Final || r.t.trouble() != nil {
+	if r.seen == nil || r.page == nil || r.t.trouble() != nil {
+		return ctx.Err()
+	}
+	choice, ok := choose(r.seen, pc.GoalSettings, r.page)
+	if refusal, short := choose(r.seen, pc.GoalReject, r.page); !ok || !short || !refusal.Final {
 		return ctx.Err()
 	}
 	r.only = pc.ArtifactSettings
@@ -247,7 +251,8 @@ func (r *run) watch(ctx context.Context, shown bool) error {
 				r.missing(pc.ArtifactPage, fmt.Sprintf("the page has more than %d nodes", maxNodes))
 			}
 			r.page = p
-			r.asked = r.banner(p)
+			r.seen = r.c.chooser.Read(1, p)
+			r.asked = offers(r.seen, pc.GoalAccept) || offers(r.seen, pc.GoalReject)
 			if r.asked || time.Since(begin) >= late && (!r.stir || step >= steps) || t.trouble() != nil || emptyOrBad(r.mainRequest()) {
 				break
 			}
@@ -275,8 +280,11 @@ func (r *run) watch(ctx context.Context, shown bool) error {
 		return nil
 	}
 	err := r.shot(ctx, pc.MarkSettled, 1)
-	if err == nil && r.scenario == pc.Idle {
-		r.access(ctx, 1)
+	if err == nil && r.scenario == pc.Idle && r.page != nil {
+		if r.seen == nil { // the tree came at the second try
+			r.seen = r.c.chooser.Read(1, r.page)
+		}
+		r.access(ctx, r.seen)
 	}
 	return err
 }
@@ -315,13 +323,8 @@ func (r *run) wheel(ctx context.Context, by int) error {
 
 func emptyOrBad(m *pc.Request) bool { return m == nil || m.Status >= 400 }
 
-// banner asks the chooser whether it sees anything to press.
-func (r *run) banner(p *pc.Page) bool {
-	return r.offers(pc.GoalAccept, p) || r.offers(pc.GoalReject, p)
-}
-
-func (r *run) offers(goal pc.Goal, p *pc.Page) bool {
-	_, ok := r.c.chooser.Choose(goal, 1, p)
+func offers(seen Reading, goal pc.Goal) bool {
+	_, ok := seen.Choose(goal)
 	return ok
 }
 
@@ -330,7 +333,7 @@ func (r *run) offers(goal pc.Goal, p *pc.Page) bool {
 func (r *run) suggested() []pc.Scenario {
 	var more []pc.Scenario
 	for _, s := range []pc.Scenario{pc.Close, pc.Scroll} {
-		if r.asked && r.page != nil && r.offers(s.Goal(), r.page) {
+		if r.asked && r.page != nil && offers(r.seen, s.Goal()) {
 			more = append(more, s)
 		}
 	}
@@ -384,7 +387,8 @@ func (r *run) withdraw(ctx context.Context) error {
 		return err
 	}
 	short := min(2*time.Second, r.c.cfg.Floor)
-	if _, ok := r.choose(pc.GoalWithdraw, 1, r.page); !ok && r.page.URL != r.capt.FinalURL {
+	seen := r.c.chooser.Read(1, r.page)
+	if _, ok := choose(seen, pc.GoalWithdraw, r.page); !ok && r.page.URL != r.capt.FinalURL {
 		// An inner page may lack what the front page has.
 		if err := r.again(ctx, "Page.navigate", page.NavigateParams{URL: r.capt.FinalURL}, short); err != nil {
 			return err
@@ -392,8 +396,9 @@ func (r *run) withdraw(ctx context.Context) error {
 		if err := r.shot(ctx, pc.MarkWithdraw, 1); err != nil {
 			return err
 		}
+		seen = nil
 	}
-	done, err := r.act(ctx, pc.GoalWithdraw)
+	done, err := r.act(ctx, pc.GoalWithdraw, seen)
 	if err != nil || !done {
 		return err
 	}

@@ -119,8 +119,14 @@ func startLab(ctx context.Context, bin string, args ...string) (proxy, ca string
 // chooser lends the classifier to the crawler.
 type chooser struct{ *classifier.Classifier }
 
-func (c chooser) Choose(goal pc.Goal, layer int, p *pc.Page) (crawler.Choice, bool) {
-	ch, ok := c.Classifier.Choose(goal, layer, p)
+func (c chooser) Read(layer int, p *pc.Page) crawler.Reading {
+	return reading{c.Classifier.Read(layer, p)}
+}
+
+type reading struct{ *classifier.Reading }
+
+func (r reading) Choose(goal pc.Goal) (crawler.Choice, bool) {
+	ch, ok := r.Reading.Choose(goal)
 	return crawler.Choice(ch), ok
 }
 

@@ -46,9 +46,16 @@ func (e fatalError) Unwrap() error { return e.error }
 // chooser lends the classifier's judgement of controls to the crawler.
 type chooser struct{ *classifier.Classifier }
 
-// Choose implements [crawler.Chooser].
-func (c chooser) Choose(goal pc.Goal, layer int, page *pc.Page) (crawler.Choice, bool) {
-	ch, ok := c.Classifier.Choose(goal, layer, page)
+// Read implements [crawler.Chooser].
+func (c chooser) Read(layer int, p *pc.Page) crawler.Reading {
+	return reading{c.Classifier.Read(layer, p)}
+}
+
+type reading struct{ *classifier.Reading }
+
+// Choose implements [crawler.Reading].
+func (r reading) Choose(goal pc.Goal) (crawler.Choice, bool) {
+	ch, ok := r.Reading.Choose(goal)
 	return crawler.Choice(ch), ok
 }
 
