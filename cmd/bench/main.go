@@ -209,15 +209,18 @@ func score(ctx context.Context, w io.Writer, bin, dir string, lawful int, hostil
 		defer os.RemoveAll(tmp)
 		dir = tmp
 	}
+	var sweeps []string
+	samples := func(name string) string { return filepath.Join(dir, name+"-memory.jsonl") }
 	sweep := func(name string, args ...string) ([]pc.Verdict, error) {
+		sweeps = append(sweeps, name)
 		out := filepath.Join(dir, name)
 		file := filepath.Join(out, "verdicts.jsonl")
 		if _, err := os.Stat(file); err == nil {
 			return readVerdicts(file)
 		}
-		cmd := exec.CommandContext(ctx, bin, append([]string{"sweep", "--lab", "--written=false", "--listen", "127.0.0.1:0", "--out", out}, args...)...)
+		cmd := exec.CommandContext(ctx, bin, append([]string{"sweep", "--lab", "--written=false", "--out", out}, args...)...)
 		cmd.Stderr = os.Stderr
-		if err := cmd.Run(); err != nil {
+		if err := watched(ctx, cmd, samples(name)); err != nil {
 			return nil, fmt.Errorf("sweep of the %s: %w", name, err)
 		}
 		return readVerdicts(file)
@@ -287,7 +290,7 @@ func score(ctx context.Context, w io.Writer, bin, dir string, lawful int, hostil
 	if i := bytes.Index(out, []byte("## Evidence")); i >= 0 {
 		fmt.Fprintf(w, "\n%s", out[i:])
 	}
-	return nil
+	return memory(w, sweeps, samples)
 }
 
 func readVerdicts(file string) ([]pc.Verdict, error) {

@@ -25,10 +25,10 @@ import (
 	"pecrawler/lab"
 )
 
-// sample is what this process and its browser hold while no visit is in hand.
+// sample is what a crawling process and its browser hold at an instant.
 type sample struct {
-	visits int
-	values []float64 // as in held
+	Visits int
+	Values []float64 // as in held
 }
 
 // held says what is sampled, and how much more at the end is still flat: a
@@ -50,26 +50,32 @@ func held() []struct {
 	}
 }
 
+// take samples this process, while no visit is in hand.
 func take(visits int, except int) sample {
 	var m runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&m)
+	return sampleOf(os.Getpid(), except, visits, float64(m.HeapAlloc), float64(runtime.NumGoroutine()))
+}
+
+// sampleOf adds what is seen of a process from outside to what only it can tell.
+func sampleOf(pid, except, visits int, heap, goroutines float64) sample {
 	var rss float64
-	if raw, err := os.ReadFile("/proc/self/statm"); err == nil {
+	if raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid)); err == nil {
 		if f := strings.Fields(string(raw)); len(f) > 1 {
 			pages, _ := strconv.ParseFloat(f[1], 64)
 			rss = pages * float64(os.Getpagesize())
 		}
 	}
-	fds, _ := os.ReadDir("/proc/self/fd")
+	fds, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
 	var chromium []process
-	for _, p := range descendants(os.Getpid()) {
+	for _, p := range descendants(pid) {
 		if p.pid != except {
 			chromium = append(chromium, p)
 		}
 	}
-	folders, _ := filepath.Glob(filepath.Join(os.TempDir(), fmt.Sprintf("pecrawler-chrome-%d-*", os.Getpid())))
-	return sample{visits, []float64{rss / (1 << 20), float64(m.HeapAlloc) / (1 << 20), float64(runtime.NumGoroutine()), float64(len(fds)), float64(len(chromium)), float64(pss(chromium)) / (1 << 20), float64(len(folders))}}
+	folders, _ := filepath.Glob(filepath.Join(os.TempDir(), fmt.Sprintf("pecrawler-chrome-%d-*", pid)))
+	return sample{visits, []float64{rss / (1 << 20), heap / (1 << 20), goroutines, float64(len(fds)), float64(len(chromium)), float64(pss(chromium)) / (1 << 20), float64(len(folders))}}
 }
 
 // soak makes n visits of the test web, one in ten of a hostile site, through
@@ -139,14 +145,14 @@ func soak(ctx context.Context, w io.Writer, bin string, n int, settle time.Durat
 		case <-time.After(2 * time.Second):
 		}
 		samples = append(samples, take(done, labPID))
-		fmt.Fprintf(os.Stderr, "%d visits, %.0f s: %.0f\n", done, time.Since(begin).Seconds(), samples[len(samples)-1].values)
+		fmt.Fprintf(os.Stderr, "%d visits, %.0f s: %.0f\n", done, time.Since(begin).Seconds(), samples[len(samples)-1].Values)
 	}
 	fmt.Fprintf(w, "# Visits without end\n\nMade by `make soak`: %d visits of the test web through one process, %d at once, one in ten of a site that attacks the browser, settling\nfor %v. Everything is counted while no visit is in hand; start, middle and end are the means of a third of %d samples each. Our heap holds the largest message of the running browser (a hostile tree: 40 MB).\n\n", n, atOnce, settle, len(samples))
 	fmt.Fprintf(w, "| | start | middle | end | |\n|---|---:|---:|---:|---|\n")
 	third := max(1, len(samples)/3)
 	mean := func(ss []sample, i int) (sum float64) {
 		for _, s := range ss {
-			sum += s.values[i] / float64(len(ss))
+			sum += s.Values[i] / float64(len(ss))
 		}
 		return sum
 	}
