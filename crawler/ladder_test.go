@@ -97,7 +97,7 @@ func TestStuckPage(t *testing.T) {
 // may, and the next page gets a new browser.
 func TestMemory(t *testing.T) {
 	c, reg := ladderCrawler(t, 700<<20)
-	url := pages(t, map[string]string{"/": `<script>const kept = []; setInterval(() => { if (kept.length < 400) kept.push(new Uint8Array(8 << 20).fill(7)); }, 20)</script>`, "/calm": "calm"})
+	url := pages(t, map[string]string{"/": `<script>const kept = []; setInterval(() => { if (kept.length < 50) kept.push(new Uint8Array(64 << 20).fill(7)); }, 20)</script>`, "/calm": "calm"})
 	got := visit(t, c, url+"/", pc.Idle).capture(t, pc.Idle)
 	if !strings.Contains(fmt.Sprint(got.Missing), "crash") { // of what is looked at next
 		t.Errorf("missing %v, want the page to have crashed", got.Missing)
