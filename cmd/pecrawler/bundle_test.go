@@ -262,3 +262,36 @@ func TestOldBundlesAreStillJudged(t *testing.T) {
 		}
 	}
 }
+
+// What judging a stored bundle again costs, part by part: go test -bench Judging ./cmd/pecrawler
+func BenchmarkJudging(b *testing.B) {
+	raw, err := os.ReadFile("../../evidence/testdata/schema2.zip")
+	if err != nil {
+		b.Fatal(err)
+	}
+	bundle, err := evidence.Read(raw)
+	if err != nil {
+		b.Fatal(err)
+	}
+	cls, err := classifier.New()
+	if err != nil {
+		b.Fatal(err)
+	}
+	set, err := rules.Load()
+	if err != nil {
+		b.Fatal(err)
+	}
+	dossier := pipeline.Dossier(bundle, cls)
+	for name, part := range map[string]func(){
+		"open":     func() { evidence.Read(raw) },
+		"classify": func() { pipeline.Dossier(bundle, cls) },
+		"rules":    func() { set.Judge(dossier) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				part()
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "bundles/s")
+		})
+	}
+}
