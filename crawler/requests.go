@@ -36,11 +36,51 @@ type hopKey struct {
 type hops struct {
 	ids       []int // indices into tab.requests
 	noExtra   []bool
-	sent      []network.EventRequestWillBeSentExtraInfo
-	received  []network.EventResponseReceivedExtraInfo
+	sent      []sentExtra
+	received  []receivedExtra
 	nSent     int // extra infos applied
 	nReceived int
 }
+
+// What is wanted of the events that make up most of the traffic; the rest of
+// them is most of it, and is passed over.
+type (
+	sentExtra struct {
+		RequestID network.RequestID `json:"requestId"`
+		Cookies   []struct {
+			Cookie *struct {
+				Name string `json:"name"`
+			} `json:"cookie"`
+			BlockedReasons []network.CookieBlockedReason `json:"blockedReasons"`
+		} `json:"associatedCookies"`
+	}
+	receivedExtra struct {
+		RequestID  network.RequestID `json:"requestId"`
+		StatusCode int64             `json:"statusCode"`
+		Headers    network.Headers   `json:"headers"`
+		Blocked    []struct {
+			Line    string                           `json:"cookieLine"`
+			Reasons []network.SetCookieBlockedReason `json:"blockedReasons"`
+		} `json:"blockedCookies"`
+		Exempted []struct {
+			Line   string `json:"cookieLine"`
+			Reason string `json:"exemptionReason"`
+		} `json:"exemptedCookies"`
+	}
+	received struct {
+		RequestID network.RequestID    `json:"requestId"`
+		Type      network.ResourceType `json:"type"`
+		Response  response             `json:"response"`
+	}
+	response struct {
+		Status            int64           `json:"status"`
+		MimeType          string          `json:"mimeType"`
+		Headers           network.Headers `json:"headers"`
+		FromServiceWorker bool            `json:"fromServiceWorker"`
+		FromPrefetchCache bool            `json:"fromPrefetchCache"`
+		FromDiskCache     bool            `json:"fromDiskCache"`
+	}
+)
 
 // network records one event of the Network domain, which comes on the reader.
 func (t *tab) network(s session, method string, params jsonv2.Value) {
@@ -50,7 +90,7 @@ func (t *tab) network(s session, method string, params jsonv2.Value) {
 			t.sent(s, e)
 		}
 	case "Network.requestWillBeSentExtraInfo":
-		if e, ok := decode[network.EventRequestWillBeSentExtraInfo](params); ok {
+		if e, ok := decode[sentExtra](params); ok {
 			t.mu.Lock()
 			h := t.hop(hopKey{s.id, e.RequestID})
 			h.sent = append(h.sent, e)
@@ -58,7 +98,7 @@ func (t *tab) network(s session, method string, params jsonv2.Value) {
 			t.mu.Unlock()
 		}
 	case "Network.responseReceivedExtraInfo":
-		if e, ok := decode[network.EventResponseReceivedExtraInfo](params); ok {
+		if e, ok := decode[receivedExtra](params); ok {
 			t.mu.Lock()
 			h := t.hop(hopKey{s.id, e.RequestID})
 			h.received = append(h.received, e)
@@ -74,7 +114,7 @@ func (t *tab) network(s session, method string, params jsonv2.Value) {
 			t.mu.Unlock()
 		}
 	case "Network.responseReceived":
-		if e, ok := decode[network.EventResponseReceived](params); ok {
+		if e, ok := decode[received](params); ok {
 			t.mu.Lock()
 			if h := t.hop(hopKey{s.id, e.RequestID}); len(h.ids) > 0 {
 				t.answered(h.ids[len(h.ids)-1], e.Response)
@@ -136,7 +176,8 @@ func (t *tab) sent(s session, e network.EventRequestWillBeSent) {
 	redirectOf := -1
 	if e.RedirectResponse != nil && len(h.ids) > 0 {
 		redirectOf = h.ids[len(h.ids)-1]
-		t.answered(redirectOf, e.RedirectResponse)
+		q := e.RedirectResponse
+		t.answered(redirectOf, response{q.Status, q.MimeType, q.Headers, q.FromServiceWorker, q.FromPrefetchCache, q.FromDiskCache})
 		h.noExtra[len(h.noExtra)-1] = !e.RedirectHasExtraInfo
 	}
 	if len(t.requests) >= maxRequests {
@@ -282,7 +323,7 @@ func (t *tab) join(h *hops) {
 			break
 		}
 		r := &t.requests[h.ids[h.nSent]]
-		for _, a := range h.sent[0].AssociatedCookies {
+		for _, a := range h.sent[0].Cookies {
 			switch {
 			case a.Cookie == nil:
 			case len(a.BlockedReasons) == 0:
@@ -305,11 +346,11 @@ func (t *tab) join(h *hops) {
 			r.Status = int(e.StatusCode)
 		}
 		blocked, exempted := map[string][]string{}, map[string]string{}
-		for _, b := range e.BlockedCookies {
-			blocked[b.CookieLine] = append(blocked[b.CookieLine], texts(b.BlockedReasons)...)
+		for _, b := range e.Blocked {
+			blocked[b.Line] = append(blocked[b.Line], texts(b.Reasons)...)
 		}
-		for _, x := range e.ExemptedCookies {
-			exempted[x.CookieLine] = string(x.ExemptionReason)
+		for _, x := range e.Exempted {
+			exempted[x.Line] = x.Reason
 		}
 		for name, v := range e.Headers {
 			if !strings.EqualFold(name, "set-cookie") {
@@ -335,7 +376,7 @@ func texts[S ~string](reasons []S) []string {
 	return out
 }
 
-func (t *tab) answered(i int, resp *network.Response) {
+func (t *tab) answered(i int, resp response) {
 	r := &t.requests[i]
 	r.Status, r.MIME = int(resp.Status), resp.MimeType
 	switch {
