@@ -14,7 +14,7 @@ import (
 )
 
 // Share is k of n.
-type Share struct{ K, N int }
+type Share struct{ K, N int } // JSON: see MarshalJSON
 
 func (s *Share) count(yes bool) {
 	s.N++
@@ -298,16 +298,25 @@ func atPrevalence(sens, spec, p float64) float64 {
 	return sens * p / (sens*p + (1-spec)*(1-p))
 }
 
+// Precision tells how many flags are right at three prevalences.
+func (s *Score) Precision() []Precision {
+	sens := float64(s.Flagged.Sensitivity.K) / float64(max(1, s.Flagged.Sensitivity.N))
+	spec := float64(s.Flagged.Specificity.K) / float64(max(1, s.Flagged.Specificity.N))
+	low, _ := s.Flagged.Specificity.Interval()
+	var out []Precision
+	for _, p := range []float64{.01, .1, .5} {
+		out = append(out, Precision{p, atPrevalence(sens, spec, p), atPrevalence(sens, low, p)})
+	}
+	return out
+}
+
 // Markdown writes the score for people.
 func (s *Score) Markdown(w io.Writer) {
 	p := func(format string, a ...any) { fmt.Fprintf(w, format, a...) }
 	p("%d sites have a verdict. Intervals are Wilson's at 95 %%.\n\n", s.Sites)
 	p("## Flags\n\n| | |\n|---|---|\n| lawful or failing sites not flagged (specificity) | %v |\n| unlawful sites flagged (sensitivity) | %v |\n| outcome and reason right | %v |\n", s.Flagged.Specificity, s.Flagged.Sensitivity, s.Outcomes)
-	sens := float64(s.Flagged.Sensitivity.K) / float64(max(1, s.Flagged.Sensitivity.N))
-	spec := float64(s.Flagged.Specificity.K) / float64(max(1, s.Flagged.Specificity.N))
-	low, _ := s.Flagged.Specificity.Interval()
-	for _, prev := range []float64{.01, .1, .5} {
-		p("| precision of a flag where %.0f %% of sites are faulty | %.1f %% (at worst %.1f %%) |\n", 100*prev, 100*atPrevalence(sens, spec, prev), 100*atPrevalence(sens, low, prev))
+	for _, x := range s.Precision() {
+		p("| precision of a flag where %.0f %% of sites are faulty | %.1f %% (at worst %.1f %%) |\n", 100*x.Prevalence, 100*x.Precision, 100*x.Worst)
 	}
 	p("\n")
 	if len(s.FalseFlags) > 0 {

@@ -1,6 +1,8 @@
 package lab
 
 import (
+	"bytes"
+	"encoding/json"
 	"math"
 	"strings"
 	"testing"
@@ -45,6 +47,28 @@ func TestScoreCountsWhatIsWrong(t *testing.T) {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the report has no %q:\n%s", want, b.String())
 		}
+	}
+
+	verdicts[0].Versions = pc.Versions{Chrome: "Chrome/1", Classifier: "6"}
+	var doc bytes.Buffer
+	if err := json.NewEncoder(&doc).Encode(s.Results("a machine", []SweepResult{NewSweepResult("first", verdicts)})); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(doc.String(), `"specificity":{"k":1,"n":2,"share":0.5,"low":0.0945`) {
+		t.Errorf("the document does not say how sure the specificity is: %s", &doc)
+	}
+	r, err := ReadResults(&doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Sites != 3 || r.Flags.Specificity != s.Flagged.Specificity || r.Flags.Sensitivity.N != 1 || r.Sweeps[0].Flagged != 1 || r.Sweeps[0].Review != 1 || len(r.Sweeps[0].Versions) != 1 {
+		t.Errorf("results that were read again: %+v", r)
+	}
+	if len(r.Rules) != 1 || r.Rules[0] != (RuleResult{"r1", true, Share{0, 1}, Share{0, 1}, 1}) || r.Purposes[0] != (PurposeResult{"conditional-statistics", Share{0, 1}, 1}) {
+		t.Errorf("rules %+v, purposes %+v", r.Rules, r.Purposes)
+	}
+	if _, err := ReadResults(strings.NewReader(`{"schema":99}`)); err == nil {
+		t.Error("results of another schema were read")
 	}
 	if _, err := NewScore(sites, []pc.Verdict{{Site: "else.example"}}); err == nil {
 		t.Error("a verdict of no site of the lab was scored")

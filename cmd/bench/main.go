@@ -13,6 +13,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -41,6 +42,7 @@ func main() {
 	settle := flag.Duration("settle", 2*time.Second, "soak: shortest watch of a page")
 	lawful := flag.Int("lawful", -1, "generated lawful sites; score: 1000, repeat: none unless given")
 	hostile := flag.Bool("hostile", true, "score: sweep the hostile sites too")
+	results := flag.String("results", "docs/results.json", "score: `file` for the figures as JSON; empty for none. record: where they are")
 	data := flag.String("data", "", "score: `folder` for the sweeps; those that are done there are not made again")
 	flag.Parse()
 	name := flag.Arg(0)
@@ -67,7 +69,7 @@ func main() {
 		if *lawful < 0 {
 			*lawful = 1000
 		}
-		err = score(ctx, os.Stdout, *bin, *data, *lawful, *hostile, set(2))
+		err = score(ctx, os.Stdout, *bin, *data, *results, *lawful, *hostile, set(2))
 	default:
 		err = errors.New("want cost, soak, repeat or score")
 	}
@@ -79,6 +81,11 @@ func main() {
 
 // machine is the line under every table.
 func machine() string {
+	return time.Now().UTC().Format("2 January 2006") + ", " + hardware() + "."
+}
+
+// hardware is what the figures were made on.
+func hardware() string {
 	cpu := "unknown CPU"
 	if raw, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		for line := range strings.Lines(string(raw)) {
@@ -88,7 +95,7 @@ func machine() string {
 			}
 		}
 	}
-	return fmt.Sprintf("%s, %s, %d cores, %s/%s, %s.", time.Now().UTC().Format("2 January 2006"), cpu, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	return fmt.Sprintf("%s, %d cores, %s/%s, %s", cpu, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 }
 
 // startLab runs the test web as a process of its own, so that its CPU is not counted.
@@ -200,7 +207,7 @@ func repeat(ctx context.Context, w io.Writer, bin string, lawful, n int) error {
 
 // score sweeps the generated test web and compares what came out with what is
 // true. The lawful sites are swept n times, because a second visit must agree.
-func score(ctx context.Context, w io.Writer, bin, dir string, lawful int, hostile bool, n int) error {
+func score(ctx context.Context, w io.Writer, bin, dir, results string, lawful int, hostile bool, n int) error {
 	if dir == "" {
 		tmp, err := os.MkdirTemp("", "bench-score-")
 		if err != nil {
@@ -210,9 +217,11 @@ func score(ctx context.Context, w io.Writer, bin, dir string, lawful int, hostil
 		dir = tmp
 	}
 	var sweeps []string
+	var made []lab.SweepResult
 	samples := func(name string) string { return filepath.Join(dir, name+"-memory.jsonl") }
-	sweep := func(name string, args ...string) ([]pc.Verdict, error) {
+	sweep := func(name string, args ...string) (v []pc.Verdict, err error) {
 		sweeps = append(sweeps, name)
+		defer func() { made = append(made, lab.NewSweepResult(name, v)) }()
 		out := filepath.Join(dir, name)
 		file := filepath.Join(out, "verdicts.jsonl")
 		if _, err := os.Stat(file); err == nil {
@@ -234,24 +243,14 @@ func score(ctx context.Context, w io.Writer, bin, dir string, lawful int, hostil
 		if err != nil {
 			return err
 		}
-		review := 0
-		from, to := v[0].Times.First, v[0].Times.Last
+		r := made[i]
+		visits += r.Visits
 		for _, x := range v {
-			if x.Times.First.Before(from) {
-				from = x.Times.First
-			}
-			if x.Times.Last.After(to) {
-				to = x.Times.Last
-			}
-			visits += x.Visits
 			if x.Overall == pc.Flagged {
 				flagged[x.Site] = true
 			}
-			if x.Overall == pc.Review {
-				review++
-			}
 		}
-		fmt.Fprintf(w, "Sweep %d of the %d lawful sites: %d false flags so far, %d for review, from %s to %s.\n", i+1, len(v), len(flagged), review, from.Format("2 January 15:04"), to.Format("15:04 MST"))
+		fmt.Fprintf(w, "Sweep %d of the %d lawful sites: %d false flags so far, %d for review, from %s to %s.\n", i+1, len(v), len(flagged), r.Review, r.First.Format("2 January 15:04"), r.Last.Format("15:04 MST"))
 		if i == 0 {
 			all = v
 		}
@@ -279,7 +278,12 @@ func score(ctx context.Context, w io.Writer, bin, dir string, lawful int, hostil
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "Tool %s, %s, classifier %s, lists %s, rules %.12s.\n\n", s.Versions.Tool, s.Versions.Chrome, s.Versions.Classifier, s.Versions.Lists, s.Versions.Rules)
+	for _, m := range made { // sweeps that were resumed may be of several builds
+		for _, v := range m.Versions {
+			fmt.Fprintf(w, "- %s: tool %s, %s, classifier %s, lists %s, rules %.12s\n", m.Name, v.Tool, v.Chrome, v.Classifier, v.Lists, v.Rules)
+		}
+	}
+	fmt.Fprintln(w)
 	s.Markdown(w)
 	s.Details(w, 120)
 	// What is in the bundles is told by the program, which may open them.
@@ -289,6 +293,15 @@ func score(ctx context.Context, w io.Writer, bin, dir string, lawful int, hostil
 	}
 	if i := bytes.Index(out, []byte("## Evidence")); i >= 0 {
 		fmt.Fprintf(w, "\n%s", out[i:])
+	}
+	if results != "" {
+		doc, err := json.MarshalIndent(s.Results(hardware(), made), "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(results, append(doc, '\n'), 0o644); err != nil {
+			return err
+		}
 	}
 	return memory(w, sweeps, samples)
 }
