@@ -37,7 +37,7 @@ func (s *CaptureScore) Captured(x *Site, bundle string, captures map[pc.Scenario
 	if c := captures[pc.Accept]; c != nil && x.Withdrawable() {
 		_, done := c.Mark(pc.MarkWithdrawn)
 		why := c.Missing[pc.ArtifactWithdraw]
-		if s.Withdraw.count(done && why == ""); !done || why != "" {
+		if s.Withdraw.Count(done && why == ""); !done || why != "" {
 			wrong("consent was not withdrawn: %s", why)
 		}
 	}
@@ -64,7 +64,7 @@ func (s *CaptureScore) choice(x *Site, c *pc.Capture, made *Share, wrong func(st
 	}
 	_, acted := c.Mark(pc.MarkActed)
 	why := c.Missing[pc.ArtifactAct]
-	if made.count(acted && why == ""); !acted || why != "" {
+	if made.Count(acted && why == ""); !acted || why != "" {
 		wrong("%s was not exercised: %s", goal, why)
 	}
 	for _, a := range c.Acts {
@@ -75,7 +75,7 @@ func (s *CaptureScore) choice(x *Site, c *pc.Capture, made *Share, wrong func(st
 			return strings.EqualFold(strings.Join(strings.Fields(a.Text), " "), ct.Text)
 		})
 		ok := i >= 0 && (x.Truth.Controls[i].Action == string(a.Purpose) || x.Truth.Controls[i].Action == "acknowledge" && goal == pc.GoalAccept)
-		if s.Pressed.count(ok); !ok {
+		if s.Pressed.Count(ok); !ok {
 			wrong("to %s, “%s” was pressed as %s, which is not what the first layer says", goal, a.Text, a.Purpose)
 		}
 	}
@@ -87,21 +87,21 @@ func (s *CaptureScore) item(x *Site, it Item, c *pc.Capture, wrong func(string, 
 			u, err := url.Parse(r.URL)
 			return err == nil && it.matches("", "", u.Hostname())
 		})
-		if s.Told.count(told); !told {
+		if s.Told.Count(told); !told {
 			wrong("%s: %s was told, and the capture does not say so", c.Scenario, it.Host)
 		}
 		return
 	}
 	i := slices.IndexFunc(c.Storage, func(st pc.StorageItem) bool { return it.matches(string(st.Kind), st.Name, st.Host) })
-	if s.Stored.count(i >= 0); i < 0 {
+	if s.Stored.Count(i >= 0); i < 0 {
 		wrong("%s: the %s %s of %s is not in the capture", c.Scenario, it.Kind, it.Name, it.Host)
 		return
 	}
 	st := &c.Storage[i]
-	s.Attributed.count(st.SetBy != "" || st.Request >= 0)
+	s.Attributed.Count(st.SetBy != "" || st.Request >= 0)
 	if c.Scenario == pc.Accept && !slices.Contains(it.When, string(pc.Idle)) && !strings.HasPrefix(it.Class, "exempt-") {
 		after := st.First != pc.MarkSettled && c.PhaseAt(st.At) == pc.PhaseAccept
-		if s.Phase.count(after); !after {
+		if s.Phase.Count(after); !after {
 			wrong("%s: the %s %s of %s is said to be there %s, at %s", c.Scenario, it.Kind, it.Name, it.Host, c.PhaseAt(st.At), st.First)
 		}
 	}

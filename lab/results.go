@@ -90,22 +90,6 @@ type PurposeResult struct {
 	Unknown int    `json:"unknown"` // the rest was given a wrong class
 }
 
-// MarshalJSON writes the share with its interval, so that no reader has to know
-// how it is computed. A share of nothing is null.
-func (s Share) MarshalJSON() ([]byte, error) {
-	if s.N == 0 {
-		return []byte("null"), nil
-	}
-	low, high := s.Interval()
-	return json.Marshal(struct {
-		K     int     `json:"k"`
-		N     int     `json:"n"`
-		Share float64 `json:"share"`
-		Low   float64 `json:"low"`
-		High  float64 `json:"high"`
-	}{s.K, s.N, float64(s.K) / float64(s.N), low, high})
-}
-
 // NewSweepResult says what a sweep came to.
 func NewSweepResult(name string, verdicts []pc.Verdict) SweepResult {
 	r := SweepResult{Name: name, Sites: len(verdicts), Versions: []pc.Versions{}}

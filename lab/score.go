@@ -6,47 +6,15 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 
 	pc "pecrawler"
+	"pecrawler/figures"
 )
 
-// Share is k of n.
-type Share struct{ K, N int } // JSON: see MarshalJSON
-
-func (s *Share) count(yes bool) {
-	s.N++
-	if yes {
-		s.K++
-	}
-}
-
-// Interval is Wilson's interval of the share at 95 %.
-func (s Share) Interval() (low, high float64) {
-	if s.N == 0 {
-		return 0, 1
-	}
-	const z = 1.959964
-	n, p := float64(s.N), float64(s.K)/float64(s.N)
-	mid, half := p+z*z/(2*n), z*math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
-	if low = (mid - half) / (1 + z*z/n); s.K == 0 {
-		low = 0
-	}
-	if high = (mid + half) / (1 + z*z/n); s.K == s.N {
-		high = 1
-	}
-	return low, high
-}
-
-func (s Share) String() string {
-	if s.N == 0 {
-		return "–"
-	}
-	low, high := s.Interval()
-	return fmt.Sprintf("%.1f %% (%.1f to %.1f; %d of %d)", 100*float64(s.K)/float64(s.N), 100*low, 100*high, s.K, s.N)
-}
+// Share is k of n, with its interval.
+type Share = figures.Share
 
 // RuleScore compares a rule with the truth.
 type RuleScore struct {
@@ -71,7 +39,7 @@ type Score struct {
 	Controls   map[string]*struct{ Precision, Recall Share } // by action
 	Seen       Share                                         // items that were there and are in the verdict
 	Classes    map[string]map[string]int                     // true class → class given → items
-	Flagged    struct{ Sensitivity, Specificity Share }
+	Flagged    figures.Evaluation
 	Mutations  map[string]map[string]bool // mutation → consent manager → all of its rules failed, and no other
 	FalseFlags []Miss
 	Wrong      []Miss
@@ -139,15 +107,15 @@ func (s *Score) wrong(v *pc.Verdict, format string, a ...any) {
 func (s *Score) site(x *Site, v *pc.Verdict) {
 	t := &x.Truth
 	right := string(v.Outcome) == t.Outcome && v.Reason == t.Reason
-	s.Outcomes.count(right)
+	s.Outcomes.Count(right)
 	if !right {
 		s.wrong(v, "outcome %s %s, not %s %s", v.Outcome, v.Reason, t.Outcome, t.Reason)
 	}
 	flagged := v.Overall == pc.Flagged
 	if t.Overall == "flagged" {
-		s.Flagged.Sensitivity.count(flagged)
+		s.Flagged.Sensitivity.Count(flagged)
 	} else {
-		s.Flagged.Specificity.count(!flagged)
+		s.Flagged.Specificity.Count(!flagged)
 		if t.Overall != "any" && t.Overall != "not-flagged" && !flagged && string(v.Overall) != t.Overall {
 			s.wrong(v, "overall %s, not %s", v.Overall, t.Overall)
 		}
@@ -170,10 +138,10 @@ func (s *Score) site(x *Site, v *pc.Verdict) {
 		r.Known = true
 		should, did := slices.Contains(t.Fails, f.Rule), f.Outcome == pc.Fail
 		if did {
-			r.Precision.count(should)
+			r.Precision.Count(should)
 		}
 		if should {
-			r.Recall.count(did)
+			r.Recall.Count(did)
 			if f.Outcome == pc.Unsure {
 				r.Unsure++
 			}
@@ -197,9 +165,9 @@ func (s *Score) site(x *Site, v *pc.Verdict) {
 		s.Mutations[x.Spec.Mutation][banner] = exact
 	}
 	if t.Banner {
-		s.Banner.Sensitivity.count(v.Banner.Present)
+		s.Banner.Sensitivity.Count(v.Banner.Present)
 	} else {
-		s.Banner.Specificity.count(!v.Banner.Present)
+		s.Banner.Specificity.Count(!v.Banner.Present)
 	}
 	if t.Banner != v.Banner.Present {
 		s.wrong(v, "banner %v, not %v", v.Banner.Present, t.Banner)
@@ -213,15 +181,15 @@ func (s *Score) site(x *Site, v *pc.Verdict) {
 // banner compares what was said of a banner that is there.
 func (s *Score) banner(t *Truth, v *pc.Verdict) {
 	if t.CMP != "" {
-		s.CMP.count(v.Banner.CMP == t.CMP)
+		s.CMP.Count(v.Banner.CMP == t.CMP)
 	}
 	if t.Kind != "corner" { // a box in a corner may be called a bar or a modal
-		s.Kind.count(v.Banner.Kind == t.Kind)
+		s.Kind.Count(v.Banner.Kind == t.Kind)
 		if v.Banner.Kind != t.Kind {
 			s.wrong(v, "kind %s, not %s", v.Banner.Kind, t.Kind)
 		}
 	}
-	s.Language.count(v.Banner.Language == t.Language)
+	s.Language.Count(v.Banner.Language == t.Language)
 	if v.Banner.Language != t.Language {
 		s.wrong(v, "language %s, not %s", v.Banner.Language, t.Language)
 	}
@@ -239,9 +207,9 @@ func (s *Score) banner(t *Truth, v *pc.Verdict) {
 		got := "not found"
 		if i >= 0 {
 			got = string(v.Banner.Controls[i].Action)
-			role(got).Precision.count(got == c.Action)
+			role(got).Precision.Count(got == c.Action)
 		}
-		role(c.Action).Recall.count(got == c.Action)
+		role(c.Action).Recall.Count(got == c.Action)
 		if got != c.Action {
 			s.wrong(v, "control “%s” is %s, not %s", c.Text, got, c.Action)
 		}
@@ -262,7 +230,7 @@ func (s *Score) items(x *Site, v *pc.Verdict) {
 			i := slices.IndexFunc(list, func(o pc.ItemSummary) bool {
 				return string(o.Scenario) == when && it.matches(string(o.Kind), o.Name, o.Host)
 			})
-			s.Seen.count(i >= 0)
+			s.Seen.Count(i >= 0)
 			if i < 0 {
 				s.wrong(v, "%s %s%s of %s is not in the verdict of %s", it.Class, it.Kind, it.Name, it.Host, when)
 				continue
@@ -290,22 +258,12 @@ func (s *Score) Details(w io.Writer, most int) {
 	}
 }
 
-// atPrevalence is how many flags are right where a share p of sites is faulty.
-func atPrevalence(sens, spec, p float64) float64 {
-	if sens*p+(1-spec)*(1-p) == 0 {
-		return 1
-	}
-	return sens * p / (sens*p + (1-spec)*(1-p))
-}
-
 // Precision tells how many flags are right at three prevalences.
 func (s *Score) Precision() []Precision {
-	sens := float64(s.Flagged.Sensitivity.K) / float64(max(1, s.Flagged.Sensitivity.N))
-	spec := float64(s.Flagged.Specificity.K) / float64(max(1, s.Flagged.Specificity.N))
-	low, _ := s.Flagged.Specificity.Interval()
 	var out []Precision
 	for _, p := range []float64{.01, .1, .5} {
-		out = append(out, Precision{p, atPrevalence(sens, spec, p), atPrevalence(sens, low, p)})
+		right, worst := s.Flagged.Precision(p)
+		out = append(out, Precision{p, right, worst})
 	}
 	return out
 }
@@ -341,7 +299,7 @@ func (s *Score) Markdown(w io.Writer) {
 			var sh Share
 			var not []string
 			for _, b := range slices.Sorted(maps.Keys(s.Mutations[m])) {
-				sh.count(s.Mutations[m][b])
+				sh.Count(s.Mutations[m][b])
 				if !s.Mutations[m][b] {
 					not = append(not, b)
 				}

@@ -3,7 +3,6 @@ package lab
 import (
 	"bytes"
 	"encoding/json"
-	"math"
 	"strings"
 	"testing"
 
@@ -29,16 +28,16 @@ func TestScoreCountsWhatIsWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Flagged.Specificity != (Share{1, 2}) || s.Flagged.Sensitivity != (Share{0, 1}) {
+	if s.Flagged.Specificity != share(1, 2) || s.Flagged.Sensitivity != share(0, 1) {
 		t.Errorf("flags: %v, %v", s.Flagged.Specificity, s.Flagged.Sensitivity)
 	}
-	if r := s.Rules["r1"]; r.Precision != (Share{0, 1}) || r.Recall != (Share{0, 1}) || r.Unsure != 1 {
+	if r := s.Rules["r1"]; r.Precision != share(0, 1) || r.Recall != share(0, 1) || r.Unsure != 1 {
 		t.Errorf("rule: %+v", r)
 	}
-	if s.Outcomes != (Share{3, 3}) || s.Seen != (Share{1, 1}) || s.Classes["conditional-statistics"]["unknown"] != 1 {
+	if s.Outcomes != share(3, 3) || s.Seen != share(1, 1) || s.Classes["conditional-statistics"]["unknown"] != 1 {
 		t.Errorf("outcomes %v, seen %v, classes %v", s.Outcomes, s.Seen, s.Classes)
 	}
-	if s.Controls["accept"].Recall != (Share{1, 1}) || s.Controls["reject"].Recall != (Share{0, 1}) {
+	if s.Controls["accept"].Recall != share(1, 1) || s.Controls["reject"].Recall != share(0, 1) {
 		t.Errorf("controls: %+v", s.Controls)
 	}
 	var b strings.Builder
@@ -64,7 +63,7 @@ func TestScoreCountsWhatIsWrong(t *testing.T) {
 	if r.Sites != 3 || r.Flags.Specificity != s.Flagged.Specificity || r.Flags.Sensitivity.N != 1 || r.Sweeps[0].Flagged != 1 || r.Sweeps[0].Review != 1 || len(r.Sweeps[0].Versions) != 1 {
 		t.Errorf("results that were read again: %+v", r)
 	}
-	if len(r.Rules) != 1 || r.Rules[0] != (RuleResult{"r1", true, Share{0, 1}, Share{0, 1}, 1}) || r.Purposes[0] != (PurposeResult{"conditional-statistics", Share{0, 1}, 1}) {
+	if len(r.Rules) != 1 || r.Rules[0] != (RuleResult{"r1", true, share(0, 1), share(0, 1), 1}) || r.Purposes[0] != (PurposeResult{"conditional-statistics", share(0, 1), 1}) {
 		t.Errorf("rules %+v, purposes %+v", r.Rules, r.Purposes)
 	}
 	if _, err := ReadResults(strings.NewReader(`{"schema":99}`)); err == nil {
@@ -72,19 +71,6 @@ func TestScoreCountsWhatIsWrong(t *testing.T) {
 	}
 	if _, err := NewScore(sites, []pc.Verdict{{Site: "else.example"}}); err == nil {
 		t.Error("a verdict of no site of the lab was scored")
-	}
-}
-
-func TestIntervals(t *testing.T) {
-	low, high := Share{0, 1000}.Interval()
-	if low != 0 || math.Abs(high-.00383) > .0001 {
-		t.Errorf("0 of 1000: %v to %v, want 0 to 0.0038", low, high)
-	}
-	if low, high := (Share{}).Interval(); low != 0 || high != 1 {
-		t.Errorf("nothing of nothing: %v to %v", low, high)
-	}
-	if p := atPrevalence(1, .95, .01); math.Abs(p-.168) > .001 {
-		t.Errorf("precision at 1 %% with a specificity of 95 %%: %v", p)
 	}
 }
 
@@ -102,12 +88,14 @@ func TestCapturesBesideTheTruth(t *testing.T) {
 	}
 	var s CaptureScore
 	s.Captured(x, "sha256:1", captures)
-	if s.Reject != (Share{1, 1}) || s.Accept != (Share{1, 1}) || s.Pressed != (Share{1, 2}) || s.Stored != (Share{1, 1}) || s.Phase != (Share{0, 1}) || s.Attributed != (Share{0, 1}) || len(s.Wrong) != 2 {
+	if s.Reject != share(1, 1) || s.Accept != share(1, 1) || s.Pressed != share(1, 2) || s.Stored != share(1, 1) || s.Phase != share(0, 1) || s.Attributed != share(0, 1) || len(s.Wrong) != 2 {
 		t.Errorf("%+v", s)
 	}
 	captures[pc.Accept].Missing = map[pc.Artifact]string{pc.ArtifactAct: "no control to accept was found"}
 	s = CaptureScore{}
-	if s.Captured(x, "sha256:1", captures); s.Accept != (Share{0, 1}) || s.Stored.N != 0 {
+	if s.Captured(x, "sha256:1", captures); s.Accept != share(0, 1) || s.Stored.N != 0 {
 		t.Errorf("without accepting: %+v", s)
 	}
 }
+
+func share(k, n int) Share { return Share{K: k, N: n} }

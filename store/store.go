@@ -291,6 +291,33 @@ func (s *Store) Words(ctx context.Context, sweep string, f Filter) ([]pc.Verdict
 	return vs, total, err
 }
 
+// EachWord calls do with the last words of a sweep, by site, one at a time: a
+// sweep may be larger than the memory. It ends at the first error and returns it.
+func (s *Store) EachWord(ctx context.Context, sweep string, do func(pc.Verdict) error) error {
+	rows, err := s.db.QueryContext(ctx, `SELECT verdict FROM word WHERE sweep = $1 ORDER BY site`, sweep)
+	if err != nil {
+		return fmt.Errorf("read verdicts: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var raw sql.RawBytes
+		var v pc.Verdict
+		if err := rows.Scan(&raw); err != nil {
+			return fmt.Errorf("read verdicts: %w", err)
+		}
+		if err := json.Unmarshal(raw, &v); err != nil {
+			return fmt.Errorf("read verdicts: %w", err)
+		}
+		if err := do(v); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read verdicts: %w", err)
+	}
+	return nil
+}
+
 // Word returns the last word on a site, or ErrNotFound.
 func (s *Store) Word(ctx context.Context, sweep, site string) (pc.Verdict, error) {
 	vs, err := s.verdicts(ctx, `SELECT verdict FROM word WHERE sweep = $1 AND site = $2`, sweep, site)

@@ -53,6 +53,8 @@ func commands() []command {
 		{"work", "", "take visits from a NATS cluster until stopped", workCmd},
 		{"review", "", "serve the review page of a data folder", reviewCmd},
 		{"rejudge", "SWEEP", "judge the stored bundles of a sweep again; says and stores what would change", rejudgeCmd},
+		{"report", "SWEEP", "the figures of a sweep, as a page, PDF, CSV or JSON", reportCmd},
+		{"compare", "SWEEP SWEEP", "what changed from one sweep to another", compareCmd},
 		{"bundle", "show|verify|export FILE, hold|release|expire", "look into sealed bundles, check them, write them as HAR and WACZ, keep or let go of them", bundleCmd},
 		{"rules", "list|show|test|new [RULE]", "the rules, with their law, their traps and their cases; new begins one", rulesCmd},
 		{"lab", "[score VERDICTS]", "serve the test web on loopback; score: compare the verdicts of its sweep with the truth", labCmd},
