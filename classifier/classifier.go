@@ -86,7 +86,7 @@ func (c *Classifier) Annotate(look pc.Look, captures map[pc.Scenario]*pc.Capture
 		a.Storage = append(a.Storage, c.storagePurposes(capt)...)
 		a.Requests = append(a.Requests, c.requestPurposes(capt)...)
 		a.Consent = append(a.Consent, readings(capt)...)
-		a.Signals = append(a.Signals, c.signals(capt, &a)...)
+		a.Signals = append(a.Signals, c.signals(capt, captures, &a)...)
 	}
 	c.wording(&a, look)
 	return a
