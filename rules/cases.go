@@ -172,6 +172,8 @@ func resolves(d *pc.Dossier, r pc.Ref) bool {
 		return err == nil && i < len(c.Writes)
 	case "reads":
 		return err == nil && i < len(c.Reads)
+	case "sockets":
+		return err == nil && i < len(c.Sockets)
 	}
 	for _, list := range [][]pc.Purpose{d.Storage, d.Requests} {
 		if slices.ContainsFunc(list, func(p pc.Purpose) bool { return p.Ref == r }) {

@@ -37,6 +37,7 @@ type Scene struct {
 	Storage  []Item    `json:"storage"`  // everything stored, with its purpose
 	Requests []Item    `json:"requests"` // classified requests
 	Signals  []Signal  `json:"signals"`  // behaviour that more than one fact shows
+	Reads    int       `json:"reads"`    // how often scripts asked what tells devices or visitors apart, as far as it was recorded
 	Consent  []Reading `json:"consent"`  // what the page's consent interfaces said
 	Wording  []Wording `json:"wording"`  // what the banner's text says
 	Acts     []Act     `json:"acts"`     // what was pressed

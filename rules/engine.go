@@ -243,7 +243,7 @@ func compile(env *cel.Env, text string, want *cel.Type) (cel.Program, []need, er
 // cannot forget to ask for one.
 func needs(a *cel.Ast) []need {
 	table := map[string]pc.Artifact{"storage": pc.ArtifactStorage, "requests": pc.ArtifactRequests, "banner": pc.ArtifactPage, "acts": pc.ArtifactAct, "acted": pc.ArtifactAct,
-		"signals": pc.ArtifactRequests, "consent": pc.ArtifactConsent, "wording": pc.ArtifactPage}
+		"signals": pc.ArtifactRequests, "reads": pc.ArtifactWrites, "consent": pc.ArtifactConsent, "wording": pc.ArtifactPage}
 	var out []need
 	ast.PreOrderVisit(a.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		if e.Kind() != ast.SelectKind || e.AsSelect().Operand().Kind() != ast.IdentKind {

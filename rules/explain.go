@@ -64,6 +64,11 @@ func observed(d *pc.Dossier, r pc.Ref) string {
 			rd := c.Reads[n]
 			return fmt.Sprintf("%s, a script%s read %s %s.", capital(when(c, rd.At)), by(rd.Script), rd.API, times(rd.Count))
 		}
+	case "sockets":
+		if err == nil && n < len(c.Sockets) {
+			k := c.Sockets[n]
+			return fmt.Sprintf("A connection to %s, opened %s, over which %d messages were sent.", address(k.URL), when(c, k.At), k.Sent)
+		}
 	case "pages":
 		return nodeText(d, s, r)
 	}

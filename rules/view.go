@@ -76,7 +76,7 @@ func scene(d *pc.Dossier, s pc.Scenario) *Scene {
 	if c == nil {
 		return sc
 	}
-	sc.Ran = true
+	sc.Ran, sc.Reads = true, len(c.Reads)
 	for _, b := range d.Banners {
 		if b.Scenario != s {
 			continue
