@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	pc "pecrawler"
 )
@@ -18,6 +20,12 @@ const maxObserved = 12
 // observe says in plain English what references show.
 func observe(d *pc.Dossier, refs []pc.Ref) []pc.Observation {
 	out := []pc.Observation{}
+	for _, sg := range d.Signals { // what several of them show together comes first
+		if len(sg.Refs) > 0 && !slices.ContainsFunc(sg.Refs, func(r pc.Ref) bool { return !slices.Contains(refs, r) }) && len(out) < maxObserved {
+			out = append(out, pc.Observation{Ref: sg.Refs[0], Text: capital(sg.Why) + fmt.Sprintf(" (%.0f %% sure).", sg.Confidence*100)})
+		}
+	}
+	slices.SortFunc(out, func(a, b pc.Observation) int { return strings.Compare(string(a.Ref)+a.Text, string(b.Ref)+b.Text) })
 	for _, r := range refs[:min(len(refs), maxObserved)] {
 		if text := observed(d, r); text != "" {
 			out = append(out, pc.Observation{Ref: r, Text: text})
@@ -298,5 +306,6 @@ func capital(s string) string {
 	if s == "" {
 		return s
 	}
-	return strings.ToUpper(s[:1]) + s[1:]
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[n:]
 }
