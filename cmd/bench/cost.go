@@ -118,6 +118,7 @@ func cost(ctx context.Context, w io.Writer, bin string, n int) error {
 		return err
 	}
 	defer os.RemoveAll(home)
+	crawler.Tune()
 	c := crawler.New(crawler.Config{Proxy: up, CAFile: ca, Tool: "bench", Recycle: 1 << 20, Memory: 8 << 30}, chooser{cls}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	defer c.Close()
 	if _, err := c.Start(ctx); err != nil {

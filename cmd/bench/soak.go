@@ -109,6 +109,7 @@ func soak(ctx context.Context, w io.Writer, bin string, n int, settle time.Durat
 	r := rand.New(rand.NewPCG(1, 1)) // the same order each time
 	r.Shuffle(len(hostile), func(i, k int) { hostile[i], hostile[k] = hostile[k], hostile[i] })
 	reg := prometheus.NewRegistry()
+	crawler.Tune()
 	c := crawler.New(crawler.Config{Proxy: up, CAFile: ca, Tool: "bench", Floor: settle, Late: 2 * settle, Cap: 3 * settle}, chooser{cls}, slog.New(slog.DiscardHandler), reg)
 	defer c.Close()
 	if _, err := c.Start(ctx); err != nil {

@@ -124,6 +124,7 @@ func newWorker(ctx context.Context, o *options, q *queue.Queue, v *evidence.Vaul
 		return nil, err
 	}
 	w := &worker{queue: q, vault: v, sealer: sealer, classifier: cls, rules: set, log: log, met: newWorkMetrics(reg)}
+	crawler.Tune()
 	w.crawler = crawler.New(o.crawlerConfig(), chooser{cls}, log, reg)
 	chrome, err := w.crawler.Start(ctx)
 	if err != nil {
