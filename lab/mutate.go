@@ -25,6 +25,7 @@ type Mutation struct {
 
 	Knobs       []string `yaml:"knobs"`       // turned
 	Early       []string `yaml:"early"`       // trackers that now start before any choice
+	Traits      []string `yaml:"traits"`      // that the site must have, so that the fault is the only one
 	Advertising []string `yaml:"advertising"` // in place of the recipe's own; left out: kept
 	NoBanner    bool     `yaml:"nobanner"`    // the consent manager is taken away, and what it started starts at once
 	Banners     []string `yaml:"banners"`     // the consent managers that it applies to; empty: all that have the knobs
@@ -130,6 +131,15 @@ func (c *catalog) mutate(s *Spec, m *Mutation) {
 	s.Advanced = false
 	s.Knobs = append(s.Knobs, m.Knobs...)
 	s.Early = append(s.Early, m.Early...)
+	for _, t := range m.Traits {
+		if slices.Contains(s.Traits, t) {
+			continue
+		}
+		p := c.parts[KindTrait][t]
+		s.Traits = slices.DeleteFunc(s.Traits, func(o string) bool { return c.shares(c.parts[KindTrait][o], p) })
+		s.Traits = append(s.Traits, t)
+		s.Statistics = slices.DeleteFunc(slices.Clone(s.Statistics), func(n string) bool { return c.shares(c.parts[KindTracker][n], p) })
+	}
 	// Early means now; waiting for the choice as well would say nothing.
 	s.Advertising = slices.DeleteFunc(slices.Clone(s.Advertising), func(t string) bool { return slices.Contains(s.Early, t) })
 	if m.NoBanner {
