@@ -149,17 +149,16 @@ func (p Paired) Sentence() string {
 		return "No site could be told in both sweeps, so nothing can be said of a change."
 	}
 	d, low, high := p.Difference()
-	word := map[bool]string{true: "rose", false: "fell"}[d > 0]
-	by := fmt.Sprintf("%s by %.1f percentage points", word, 100*math.Abs(d))
-	if d == 0 {
-		by = "stayed the same"
+	change := "no change"
+	if d != 0 {
+		change = fmt.Sprintf("a %s of %.1f percentage points", map[bool]string{true: "rise", false: "fall"}[d > 0], 100*math.Abs(d))
 	}
 	chance := "Chance alone could do that."
 	if p.PValue() < .05 {
 		chance = "Chance alone would rarely do that."
 	}
-	return fmt.Sprintf("Of the %d sites that could be told in both sweeps, %d newly fail and %d are fixed: the failing share went from %.1f %% to %.1f %%, it %s (95 %% interval of the change: %+.1f to %+.1f points; exact McNemar test: p %s). %s",
-		p.N(), p.NewlyFailing, p.Fixed, 100*p.Before().Value(), 100*p.After().Value(), by, 100*low, 100*high, pvalue(p.PValue()), chance)
+	return fmt.Sprintf("Of the %s that could be told in both sweeps, %d newly fail and %d are fixed. The failing share went from %.1f %% to %.1f %%: %s (95 %% interval %+.1f to %+.1f; exact McNemar test, p %s). %s",
+		many(p.N(), "site"), p.NewlyFailing, p.Fixed, 100*p.Before().Value(), 100*p.After().Value(), change, 100*low, 100*high, pvalue(p.PValue()), chance)
 }
 
 func pvalue(p float64) string {
@@ -360,7 +359,7 @@ func caveats(c *Comparison) []string {
 		set := func(s Side) []string {
 			m := map[string]bool{}
 			for _, v := range s.Versions {
-				m[of(v)] = true
+				m[visible(of(v))] = true
 			}
 			return slices.Sorted(maps.Keys(m))
 		}
@@ -377,7 +376,7 @@ func caveats(c *Comparison) []string {
 	}
 	for _, s := range []Side{c.Before, c.After} {
 		if open := s.Sweep.Listed - s.Sites; open > 0 {
-			out = append(out, fmt.Sprintf("Sweep %s is not finished: %d of its %d sites have no last word yet and count as not in it.", s.Sweep.ID, open, s.Sweep.Listed))
+			out = append(out, fmt.Sprintf("Sweep %s is not finished: of its %s, %d are without a last word and count as not in it.", s.Sweep.ID, many(s.Sweep.Listed, "site"), open))
 		}
 	}
 	return out

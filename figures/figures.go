@@ -60,7 +60,7 @@ type Figures struct {
 	Problems    []Problem     `json:"problems"`
 	Rules       []Rule        `json:"rules"`
 	Groups      []Group       `json:"groups"`
-	Vendors     []Vendor      `json:"vendors"` // the one with the most flagged sites first
+	Vendors     []Vendor      `json:"vendors"` // the one with the most flagged sites first, the unknown last
 	Precision   *Precision    `json:"precision,omitempty"`
 }
 
@@ -405,6 +405,9 @@ func (t *Tally) Figures(sweep Sweep) *Figures {
 		f.Vendors = append(f.Vendors, vendor(id, setups, t.total.flagged))
 	}
 	slices.SortFunc(f.Vendors, func(a, b Vendor) int {
+		if unknown := a.CMP == ""; unknown != (b.CMP == "") { // nobody can be asked there
+			return map[bool]int{true: 1, false: -1}[unknown]
+		}
 		return cmp.Or(b.Flagged.K-a.Flagged.K, b.Flagged.N-a.Flagged.N, cmp.Compare(a.CMP, b.CMP))
 	})
 	return f

@@ -49,12 +49,13 @@ func render(w io.Writer, page string, data any) error {
 		"check":   checkTitle,
 		"percent": func(f float64) string { return fmt.Sprintf("%.1f %%", 100*f) },
 		"points":  func(f float64) string { return fmt.Sprintf("%+.1f", 100*f) },
-		"scale":   scale,
+		"round":   func(f float64) string { return strconv.FormatFloat(100*f, 'f', -1, 64) + " %" },
 		"few":     func() string { return fewNote },
-		"site":    visible,
+		"visible": visible,
 		"first":   func(n int, v []ChangedSite) []ChangedSite { return v[:min(n, len(v))] },
 		"minus":   func(a, b int) int { return a - b },
 		"plus":    func(a, b int) int { return a + b },
+		"many":    many,
 		"lower":   strings.ToLower,
 		"table":   newForest,
 	}).ParseFS(files, "templates/*.html")
@@ -228,6 +229,7 @@ type forest struct {
 
 type forestRow struct {
 	Name, Note string
+	Class      string // of the bar, where it is not the table's
 	Share      Share
 	Bar        bar
 	Untested   bool
@@ -249,7 +251,7 @@ func (t *forest) lay() forest {
 	}
 	t.Scale = scale(all...)
 	for i := range t.Rows {
-		t.Rows[i].Bar = newBar(t.Rows[i].Share, t.Class, t.Scale)
+		t.Rows[i].Bar = newBar(t.Rows[i].Share, cmp.Or(t.Rows[i].Class, t.Class), t.Scale)
 	}
 	return *t
 }
@@ -265,7 +267,7 @@ func newForest(what string, f *Figures) forest {
 		}
 	case "words":
 		t.Caption, t.Head = "Last words, as shares of the assessed sites", "Last word"
-		t.Rows = []forestRow{{Name: "Flagged", Note: "a stable rule failed in enough agreeing visits", Share: f.Flagged}, {Name: "Review", Note: "something is unsure, or the visits disagree", Share: f.Review}, {Name: "Clear", Note: "every applicable stable rule passed", Share: f.Clear}}
+		t.Rows = []forestRow{{Name: "Flagged", Note: "a stable rule failed in enough agreeing visits", Share: f.Flagged}, {Name: "Review", Note: "something is unsure, or the visits disagree", Class: "review", Share: f.Review}, {Name: "Clear", Note: "every applicable stable rule passed", Class: "clear", Share: f.Clear}}
 	case "checks":
 		t.Caption, t.Head = "Sites failing each of the regulator's checks, as shares of the assessed sites", "Check"
 		for _, c := range f.Checks {
@@ -325,26 +327,46 @@ func (v Vendor) Check(n int) Share { return v.Checks[n-1] }
 // Check returns one of the shares by the number of the check.
 func (c Configuration) Check(n int) Share { return c.Checks[n-1] }
 
-// Failing are the configurations with flagged sites.
+// Failing are the configurations with flagged sites and enough sites to say something.
 func (v Vendor) Failing() []Configuration {
 	var out []Configuration
 	for _, c := range v.Configurations {
-		if c.Flagged.K > 0 {
+		if c.Flagged.K > 0 && !c.Flagged.Few() {
 			out = append(out, c)
 		}
 	}
 	return out
 }
 
-// Others says how many configurations, on how many sites, have no flagged site.
-func (v Vendor) Others() (s Share) {
+// Rest says in words what the configurations are that a page does not list.
+func (v Vendor) Rest() string {
+	var few, clear, sites, flagged, clearSites int
 	for _, c := range v.Configurations {
-		if c.Flagged.K == 0 {
-			s.K++
-			s.N += c.Flagged.N
+		switch {
+		case c.Flagged.K == 0:
+			clear++
+			clearSites += c.Flagged.N
+		case c.Flagged.Few():
+			few++
+			sites += c.Flagged.N
+			flagged += c.Flagged.K
 		}
 	}
-	return s
+	var out []string
+	if few > 0 {
+		out = append(out, fmt.Sprintf("%s with fewer than five sites each: %s of %s flagged", many(few, "configuration"), thousands(flagged), many(sites, "site")))
+	}
+	if clear > 0 {
+		out = append(out, fmt.Sprintf("%s without a flag: %s", many(clear, "configuration"), many(clearSites, "site")))
+	}
+	return strings.Join(out, "; ")
+}
+
+func many(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return thousands(n) + " " + what
 }
 
 // ShownVendors are the vendors for a page.

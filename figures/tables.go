@@ -9,6 +9,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"unicode/utf8"
+
+	pc "pecrawler"
 )
 
 // JSON writes the document.
@@ -250,7 +252,9 @@ func (c *Comparison) Text(w io.Writer) error {
 // Why says what changed on the site, as the end of a sentence that names it.
 func (s ChangedSite) Why() string {
 	var out []string
-	if s.From != "" && s.To != "" && s.From != s.To {
+	if s.From != "" && s.From == s.To && s.From != pc.Flagged {
+		out = append(out, spaced(s.From)+" in both")
+	} else if s.From != "" && s.To != "" && s.From != s.To {
 		out = append(out, spaced(s.From)+" becomes "+spaced(s.To))
 	}
 	if len(s.Newly) > 0 {
