@@ -3,12 +3,13 @@
 # make check                   what a change must pass before it is merged
 # make review                  the review page of what was swept
 # make bench, soak, repeat, score   the figures in docs/
+# make record                  the record of the tool in docs/accountability, with the figures of score
 # make lab-check               is the truth of the test web true? asked of another driver
 OUT   ?= pecrawler-data
 FLAGS ?=
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: sweep review test check build setup bench soak repeat score lab-check
+.PHONY: sweep review test check build setup bench soak repeat score record lab-check
 sweep: build
 	@if [ -n "$(SITES)" ]; then exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) "$(SITES)"; else exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) --lab; fi
 
@@ -43,6 +44,10 @@ repeat: build
 
 score: build
 	go run ./cmd/bench score > docs/results.md.new && mv docs/results.md.new docs/results.md && cat docs/results.md
+	@$(MAKE) --no-print-directory record
+
+record:
+	go run ./cmd/bench record
 
 CHECK_FLAGS ?= --jobs 6
 lab-check: build

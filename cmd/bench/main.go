@@ -5,8 +5,9 @@
 //	go run ./cmd/bench soak      hundreds of visits through one process: does anything grow?
 //	go run ./cmd/bench repeat    the test web swept many times: are the verdicts right, and the same each time?
 //	go run ./cmd/bench score     generated sites, lawful and not, swept and compared with the truth
+//	go run ./cmd/bench record    the record of the tool, with the figures of score
 //
-// All use the program in bin/ (make build) and print Markdown.
+// All but record use the program in bin/ (make build) and print Markdown.
 package main
 
 import (
@@ -70,8 +71,10 @@ func main() {
 			*lawful = 1000
 		}
 		err = score(ctx, os.Stdout, *bin, *data, *results, *lawful, *hostile, set(2))
+	case "record":
+		err = writeRecord("docs/accountability", *results)
 	default:
-		err = errors.New("want cost, soak, repeat or score")
+		err = errors.New("want cost, soak, repeat, score or record")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
