@@ -65,7 +65,7 @@ func embeds(s *sight) []pc.Signal {
 	for k := range s.hits {
 		h := &s.hits[k]
 		p := platformOf(h.u)
-		if p == nil || h.r.Type != "Document" || h.r.Frame == s.capt.FinalURL || !h.other || siteOf(h.u.Hostname()) == s.site || seen[string(h.phase)+h.u.Hostname()] {
+		if p == nil || h.r.Type != "Document" || !h.other || siteOf(h.u.Hostname()) == s.site || seen[string(h.phase)+h.u.Hostname()] {
 			continue
 		}
 		var refs []pc.Ref

@@ -235,6 +235,7 @@ func statisticsLinked(s *sight) []pc.Signal {
 	var out []pc.Signal
 	for _, phase := range phases {
 		var stats, ads []*hit
+		toAds := map[string]*hit{} // by what they carry
 		for i := range s.hits {
 			h := &s.hits[i]
 			if h.phase != phase {
@@ -248,6 +249,13 @@ func statisticsLinked(s *sight) []pc.Signal {
 			default:
 				if linkPath(h.u) {
 					ads = append(ads, h)
+				}
+			}
+		}
+		for _, a := range ads {
+			for _, tok := range a.tokens {
+				if toAds[tok] == nil {
+					toAds[tok] = a
 				}
 			}
 		}
@@ -267,8 +275,8 @@ func statisticsLinked(s *sight) []pc.Signal {
 				if err != nil || !identifier(id) || when.MatchString(id) {
 					continue
 				}
-				if i := slices.IndexFunc(ads, func(a *hit) bool { return slices.Contains(a.tokens, id) }); i >= 0 {
-					add(.9, fmt.Sprintf("the visitor's number in a statistics hit to %s is also sent to %s, which advertises", h.u.Hostname(), ads[i].u.Hostname()), ads[i], h)
+				if ad := toAds[id]; ad != nil {
+					add(.9, fmt.Sprintf("the visitor's number in a statistics hit to %s is also sent to %s, which advertises", h.u.Hostname(), ad.u.Hostname()), ad, h)
 					break
 				}
 			}

@@ -176,7 +176,7 @@ func (s *sight) findNumbers(all map[pc.Scenario]*pc.Capture) {
 			owner = ""
 		}
 		for _, p := range pieces(it.Value) {
-			if !same[p] && !strings.Contains(s.capt.FinalURL, p) {
+			if !same[p] && !strings.Contains(s.capt.FinalURL, p) && len(s.numbers[p]) < most {
 				s.numbers[p] = append(s.numbers[p], number{i, owner})
 			}
 		}
