@@ -103,6 +103,10 @@ func (s *sight) synced(phase pc.Phase, by map[string]*told) []pc.Signal {
 			sig.Class, sig.Confidence = pc.NonExemptAdvertising, .95
 			sig.Why = fmt.Sprintf("%s hold the same stored identifier of this visitor, and they advertise", key)
 		}
+		if !s.compared && sig.Confidence > .7 {
+			sig.Confidence = .7
+			sig.Why += "; there was no other visit to see whether it is the same for everybody"
+		}
 		out = append(out, sig)
 	}
 	return out

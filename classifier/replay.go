@@ -21,11 +21,12 @@ type recorder struct {
 
 // recorders are from the vendors' public descriptions.
 var recorders = []recorder{
-	{"hotjar.com", nil, regexp.MustCompile(`"(moves|events?|dom|mutations|recording)"`), "Hotjar"},
-	{"hotjar.io", nil, regexp.MustCompile(`"(moves|events?|dom|mutations|recording)"`), "Hotjar"},
+	{"content.hotjar.io", nil, nil, "Hotjar"},
+	{"hotjar.com", regexp.MustCompile(`^/api/v\d+/(client/)?(sites|ws)\b`), regexp.MustCompile(`"(moves|events|dom|mutations)"`), "Hotjar"}, // its measures of itself go elsewhere
+	{"hotjar.io", nil, regexp.MustCompile(`"(moves|events|dom|mutations)"`), "Hotjar"},
 	{"clarity.ms", regexp.MustCompile(`^/(collect|eus)`), nil, "Microsoft Clarity"},
 	{"fullstory.com", regexp.MustCompile(`^/rec/(bundle|page)`), nil, "FullStory"},
-	{"mouseflow.com", regexp.MustCompile(`^/(events|data|init|html|dom)`), nil, "Mouseflow"},
+	{"mouseflow.com", regexp.MustCompile(`^/(events|data|html|dom)`), nil, "Mouseflow"},
 	{"lr-ingest.io", regexp.MustCompile(`^/i\b`), nil, "LogRocket"},
 	{"lr-in.com", regexp.MustCompile(`^/i\b`), nil, "LogRocket"},
 	{"logrocket.io", regexp.MustCompile(`^/i\b`), nil, "LogRocket"},
@@ -34,7 +35,7 @@ var recorders = []recorder{
 	{"contentsquare.net", regexp.MustCompile(`^/(v2/)?(recording|replay|mutation)`), nil, "Contentsquare"},
 	{"quantummetric.com", regexp.MustCompile(`^/(horizon|api/replay)`), nil, "Quantum Metric"},
 	{"inspectlet.com", regexp.MustCompile(`^/(ginit|adddata|pagedata)`), nil, "Inspectlet"},
-	{"luckyorange.com", regexp.MustCompile(`(?i)record|session`), nil, "Lucky Orange"},
+	{"luckyorange.com", regexp.MustCompile(`(?i)record|session`), regexp.MustCompile(`(?i)"(moves|events|dom|mutations|mousemove)"`), "Lucky Orange"},
 	{"yandex.ru", regexp.MustCompile(`^/webvisor`), nil, "Yandex Metrica"},
 	{"posthog.com", regexp.MustCompile(`^/s/`), nil, "PostHog"},
 	{"datadoghq.com", regexp.MustCompile(`^/api/v2/replay`), nil, "Datadog"},

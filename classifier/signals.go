@@ -34,6 +34,7 @@ type sight struct {
 	storage  []pc.Purpose        // by the index of the item
 	requests map[int]*pc.Purpose // by the index of the request; those that were classified
 	hits     []hit
+	compared bool                // with another fresh profile
 	numbers  map[string][]number // what was stored that can tell visitors apart, by what a request would carry
 }
 
@@ -147,6 +148,10 @@ const keptLong = 24 * 3600
 // consentName finds items that hold a choice: many parties are told of it, lawfully.
 var consentName = regexp.MustCompile(`(?i)consent|gdpr|tcf|tcstring|us_?privacy|gpp|optanon|ccpa|cmp|didomi|cookie.?(choice|pref|poli|banner|law)`)
 
+// visitName finds items that hold the number of a visit or of one view of a page,
+// wherever they are kept.
+var visitName = regexp.MustCompile(`(?i)(^|[^a-z])sess(ion)?([^a-z]|$)|session_?id|page_?view|transaction|auction`)
+
 // consentString finds what the interfaces for consent hand on.
 var consentString = regexp.MustCompile(`^(C[O-Z][\w-]{20,}(\.[\w-]+)*|DB[\w-]{3,}~.*|1[YN-]{3})$`)
 
@@ -157,6 +162,7 @@ func (s *sight) findNumbers(all map[pc.Scenario]*pc.Capture) {
 		if o == nil || o == s.capt || name == s.capt.Scenario {
 			continue
 		}
+		s.compared = s.compared || o.Load.OK()
 		for i := range o.Storage {
 			for _, p := range pieces(o.Storage[i].Value) {
 				same[p] = true
@@ -165,7 +171,7 @@ func (s *sight) findNumbers(all map[pc.Scenario]*pc.Capture) {
 	}
 	for i := range s.capt.Storage {
 		it := &s.capt.Storage[i]
-		if i >= len(s.storage) || strings.HasPrefix(string(s.storage[i].Class), "exempt-") || consentName.MatchString(it.Name) || len(s.numbers) > 2000 {
+		if i >= len(s.storage) || strings.HasPrefix(string(s.storage[i].Class), "exempt-") || consentName.MatchString(it.Name) || visitName.MatchString(it.Name) || len(s.numbers) > 2000 {
 			continue
 		}
 		if it.Kind == pc.SessionStorage || it.Kind == pc.CacheStorage || it.Kind == pc.Cookie && it.Lifetime < keptLong {

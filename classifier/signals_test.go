@@ -72,6 +72,9 @@ func TestSignals(t *testing.T) {
 		{"the number of a session", pc.SignalIDSync, pc.Capture{
 			Requests: []pc.Request{ask("https://www.facebook.com/tr?s=" + uuid), ask("https://sslwidget.criteo.com/event?s=" + uuid)},
 			Storage:  []pc.StorageItem{kept("x.example", "visit", uuid, 0)}}, nil, "", 0},
+		{"the number of a view of the page", pc.SignalIDSync, pc.Capture{
+			Requests: []pc.Request{ask("https://www.facebook.com/tr?s=" + uuid), ask("https://sslwidget.criteo.com/event?s=" + uuid)},
+			Storage:  []pc.StorageItem{local("last_pageview", uuid)}}, nil, "", 0},
 		{"a string of consent", pc.SignalIDSync, pc.Capture{
 			Requests: []pc.Request{ask("https://www.facebook.com/tr?gdpr_consent=CQSampleAAAAAAAAAB1ENAAB0123456789"), ask("https://sslwidget.criteo.com/event?gdpr_consent=CQSampleAAAAAAAAAB1ENAAB0123456789")},
 			Storage:  []pc.StorageItem{local("keep", "CQSampleAAAAAAAAAB1ENAAB0123456789")}}, nil, "", 0},
@@ -131,6 +134,8 @@ func TestSignals(t *testing.T) {
 			Requests: []pc.Request{ask("https://in.hotjar.com/api/v2/client/sites/1/visit-data", post(`{"session":"1"}`))}}, nil, pc.NonExemptOther, .6},
 		{"a recorder is loaded", pc.SignalReplay, pc.Capture{
 			Requests: []pc.Request{ask("https://static.hotjar.com/c/hotjar-1.js", typed("Script")), ask("https://www.clarity.ms/tag/1", typed("Script"))}}, nil, "", 0},
+		{"a recorder measures itself", pc.SignalReplay, pc.Capture{
+			Requests: []pc.Request{ask("https://metrics.hotjar.com/?v=6", post(`{"events":[]}`))}}, nil, "", 0},
 		{"a fault is reported", pc.SignalReplay, pc.Capture{
 			Requests: []pc.Request{ask("https://o1.ingest.sentry.io/api/1/envelope/", post(`{"exception":"no map"}`))}}, nil, "", 0},
 		{"statistics of a company that also sells recordings", pc.SignalReplay, pc.Capture{
