@@ -40,7 +40,7 @@ type Part struct {
 
 	// Of trackers.
 	Entity  string `yaml:"entity"`
-	Purpose string `yaml:"purpose"` // what it is run for: statistics, advertising or replay; fault: no lawful site has it
+	Purpose string `yaml:"purpose"` // what it is run for: statistics, advertising or replay; fault: no recipe has it by itself
 
 	// Of every part: what it leaves behind and whom it tells. With consent
 	// managers it is what stands there from the choice on.
