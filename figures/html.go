@@ -403,7 +403,7 @@ func (f *Figures) Reach() string {
 	case 1:
 		return fmt.Sprintf("%s stands on %s of the %s flagged sites (%s).", names[0], thousands(sum), thousands(f.Flagged.K), pct(Share{sum, f.Flagged.K}))
 	}
-	return fmt.Sprintf("%s and %s stand on %s of the %s flagged sites (%s): so many contacts could reach all of those.", strings.Join(names[:len(names)-1], ", "), names[len(names)-1], thousands(sum), thousands(f.Flagged.K), pct(Share{sum, f.Flagged.K}))
+	return fmt.Sprintf("%s and %s stand on %s of the %s flagged sites (%s): %s contacts could reach all of those.", strings.Join(names[:len(names)-1], ", "), names[len(names)-1], thousands(sum), thousands(f.Flagged.K), pct(Share{sum, f.Flagged.K}), map[int]string{2: "two", 3: "three"}[len(names)])
 }
 
 // Open is how many sites have no last word yet.

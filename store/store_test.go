@@ -54,6 +54,13 @@ func TestStore(t *testing.T) {
 			t.Errorf("Words(%+v): %d, %v, want %d", f, n, err, want)
 		}
 	}
+	var each []string
+	if err := s.EachWord(ctx, "s1", func(v pc.Verdict) error { each = append(each, v.Site); return nil }); err != nil || len(each) != 1 || each[0] != "b.example" {
+		t.Errorf("EachWord: %v, %v", each, err)
+	}
+	if stop := errors.New("stop"); !errors.Is(s.EachWord(ctx, "s1", func(pc.Verdict) error { return stop }), stop) {
+		t.Error("EachWord went on after an error")
+	}
 	if c, err := s.Counts(ctx, "s1"); err != nil || c.Sites != 2 || c.Done != 1 || c.Overall[pc.Flagged] != 1 {
 		t.Errorf("Counts: %+v, %v", c, err)
 	}
