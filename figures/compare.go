@@ -157,8 +157,17 @@ func (p Paired) Sentence() string {
 	if p.PValue() < .05 {
 		chance = "Chance alone would rarely do that."
 	}
-	return fmt.Sprintf("Of the %s that could be told in both sweeps, %d newly fail and %d are fixed. The failing share went from %.1f %% to %.1f %%: %s (95 %% interval %+.1f to %+.1f; exact McNemar test, p %s). %s",
-		many(p.N(), "site"), p.NewlyFailing, p.Fixed, 100*p.Before().Value(), 100*p.After().Value(), change, 100*low, 100*high, pvalue(p.PValue()), chance)
+	return fmt.Sprintf("Of the %s that could be told in both sweeps, %s newly fail and %s are fixed. The failing share went from %.1f %% to %.1f %%: %s (95 %% interval %s to %s; exact McNemar test, p %s). %s",
+		many(p.N(), "site"), thousands(p.NewlyFailing), thousands(p.Fixed), 100*p.Before().Value(), 100*p.After().Value(), change, signed(low), signed(high), pvalue(p.PValue()), chance)
+}
+
+// signed is a change in percentage points; none has no sign.
+func signed(f float64) string {
+	s := fmt.Sprintf("%+.1f", 100*f)
+	if s == "+0.0" || s == "-0.0" {
+		return "0.0"
+	}
+	return s
 }
 
 func pvalue(p float64) string {

@@ -48,7 +48,6 @@ func render(w io.Writer, page string, data any) error {
 		"when":    func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 MST") },
 		"check":   checkTitle,
 		"percent": func(f float64) string { return fmt.Sprintf("%.1f %%", 100*f) },
-		"points":  func(f float64) string { return fmt.Sprintf("%+.1f", 100*f) },
 		"round":   func(f float64) string { return strconv.FormatFloat(100*f, 'f', -1, 64) + " %" },
 		"few":     func() string { return fewNote },
 		"visible": visible,
@@ -431,7 +430,7 @@ func (c *Comparison) Scale() float64 { return scale(c.Before.Flagged, c.After.Fl
 // Test are the change, its interval and the p value, as the table shows them.
 func (p Paired) Test() map[string]string {
 	d, low, high := p.Difference()
-	return map[string]string{"d": fmt.Sprintf("%+.1f", 100*d), "ci": fmt.Sprintf("%+.1f to %+.1f", 100*low, 100*high), "p": strings.TrimPrefix(pvalue(p.PValue()), "= ")}
+	return map[string]string{"d": signed(d), "ci": signed(low) + " to " + signed(high), "p": strings.TrimPrefix(pvalue(p.PValue()), "= ")}
 }
 
 // MaxNamed bounds the sites that a page names.
