@@ -56,7 +56,8 @@ type recordField struct {
 	Made []figure `yaml:"-"`
 }
 
-// figure is a figure as it stands on the page: a table, or a sentence.
+// figure is a figure as it stands on the page: a table, a sentence, or a table
+// with a sentence below it.
 type figure struct {
 	ID      string
 	Text    string
@@ -205,7 +206,7 @@ var figures = map[string]func(*lab.Results) figure{
 	},
 	"flags": func(r *lab.Results) figure {
 		t := figure{Caption: fmt.Sprintf("Flags: %d sites of the test web, %s", r.Sites, r.Date), Head: []string{"What was measured", "Result (95 % interval; cases)"}, Rows: [][]string{
-			{"Sites without a fault that were not flagged (specificity)", r.Flags.Specificity.String()},
+			{"Lawful sites, and sites that cannot be assessed, that were not flagged (specificity)", r.Flags.Specificity.String()},
 			{"Sites with a fault that were flagged (sensitivity)", r.Flags.Sensitivity.String()},
 			{"Outcome and reason of the visit right", r.Flags.Outcome.String()},
 		}}
@@ -215,13 +216,18 @@ var figures = map[string]func(*lab.Results) figure{
 		return t
 	},
 	"rules": func(r *lab.Results) figure {
-		t := figure{Caption: "Rules. Precision: failures that were right. Recall: faults that were found", Head: []string{"Rule", "Precision", "Recall", "Unsure instead"}}
+		t := figure{Caption: "Rules", Head: []string{"Rule", "Failures that were right (precision)", "Faults that were found (recall)", "Faults for which it was unsure"},
+			Text: "A failure counts as wrong even where the site was not flagged for it, or was rightly flagged for another fault."}
+		var none []string
 		for _, x := range r.Rules {
 			if x.Known {
 				t.Rows = append(t.Rows, []string{x.Rule, x.Precision.String(), x.Recall.String(), fmt.Sprint(x.Unsure)})
 			} else {
-				t.Rows = append(t.Rows, []string{x.Rule, "no such rule in this build", "none found", "–"})
+				none = append(none, "`"+x.Rule+"`")
 			}
+		}
+		if len(none) > 0 {
+			t.Text += fmt.Sprintf(" The test web has faults for %d more rules that the measured build did not have, and none of these faults was found: %s.", len(none), strings.Join(none, ", "))
 		}
 		return t
 	},
@@ -268,11 +274,11 @@ func versions(what string, of func(pc.Versions) string) func(*lab.Results) figur
 		for _, x := range order {
 			part := what + " `" + x + "`"
 			if len(order) > 1 {
-				part += " (" + strings.Join(by[x], ", ") + ")"
+				part += " (sweep " + strings.Join(by[x], ", ") + ")"
 			}
 			parts = append(parts, part)
 		}
-		return figure{Text: strings.Join(parts, "; ") + "."}
+		return figure{Text: "The figures of this record are of " + strings.Join(parts, ", ") + "."}
 	}
 }
 
@@ -348,13 +354,14 @@ func (d *recordDoc) markdown() []byte {
 			}
 		}
 		for _, t := range f.Made {
-			if t.Head == nil {
-				p("\n%s\n", t.Text)
-				continue
+			if t.Head != nil {
+				p("\n%s:\n\n| %s |\n|%s\n", t.Caption, strings.Join(t.Head, " | "), strings.Repeat("---|", len(t.Head)))
+				for _, r := range t.Rows {
+					p("| %s |\n", strings.Join(r, " | "))
+				}
 			}
-			p("\n%s:\n\n| %s |\n|%s\n", t.Caption, strings.Join(t.Head, " | "), strings.Repeat("---|", len(t.Head)))
-			for _, r := range t.Rows {
-				p("| %s |\n", strings.Join(r, " | "))
+			if t.Text != "" {
+				p("\n%s\n", t.Text)
 			}
 		}
 		if f.Fill != "" {
