@@ -104,3 +104,33 @@ func TestRecordPage(t *testing.T) {
 		t.Errorf("code is not escaped: %s", code("a `<b>` & `c"))
 	}
 }
+
+// What the documents refer to is there.
+func TestAccountabilityLinks(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(accountability, "*.*"))
+	if err != nil || len(files) < 8 {
+		t.Fatalf("%d documents, %v", len(files), err)
+	}
+	link := regexp.MustCompile(`\]\(([^)#]+)\)`)
+	file := regexp.MustCompile("`((?:docs|rules|lab|classifier)/[^`]*|NOTICE|[A-Za-z-]+\\.(?:md|yaml|html))`")
+	for _, name := range files {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(raw), -1) {
+			if _, err := os.Stat(filepath.Join(accountability, m[1])); err != nil {
+				t.Errorf("%s: the link %s leads nowhere", filepath.Base(name), m[1])
+			}
+		}
+		for _, m := range file.FindAllStringSubmatch(string(raw), -1) {
+			if m[1] == "rule.yaml" {
+				continue // of any rule
+			}
+			_, here := os.Stat(filepath.Join(accountability, m[1]))
+			if _, err := os.Stat(filepath.Join("../..", m[1])); err != nil && here != nil {
+				t.Errorf("%s: there is no %s", filepath.Base(name), m[1])
+			}
+		}
+	}
+}
