@@ -72,6 +72,7 @@ func New(st *store.Store, v *evidence.Vault, log *slog.Logger) (*Handler, error)
 	h.page("GET /bundles/{digest}/screens/{scenario}/{n}", h.screen)
 	h.page("GET /api/sweeps/{sweep}/verdicts", h.apiVerdicts)
 	h.page("GET /api/sweeps/{sweep}/sites/{site}", h.apiSite)
+	h.page("GET /", func(http.ResponseWriter, *http.Request) error { return store.ErrNotFound }) // a page like the others, in a language
 	h.mux.HandleFunc("GET /assets/style.css", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=300")
 		http.ServeFileFS(w, r, files, "assets/style.css")

@@ -118,6 +118,7 @@ func TestPages(t *testing.T) {
 		{"/sweeps/one/sites/shop.example", 200, `<rect class="press" x="1" y="2" width="3" height="4"`},
 		{"/sweeps/one/sites/later.example", 404, "nothing here"},
 		{"/sweeps/two", 404, "nothing here"},
+		{"/nothing", 404, "nothing here"},
 		{"/bundles/" + digest + "/screens/idle/0", 200, "picture"},
 		{"/bundles/" + digest + "/screens/idle/1", 404, ""},
 		{"/bundles/" + digest + "/screens/../0", 404, ""},
