@@ -198,7 +198,8 @@ var figures = map[string]func(*lab.Results) figure{
 	"lists-version":      versions("lists", func(v pc.Versions) string { return v.Lists }),
 	"rules-version":      versions("rules", func(v pc.Versions) string { return v.Rules }),
 	"sweeps": func(r *lab.Results) figure {
-		t := figure{Caption: "Sweeps of the test web, " + r.Machine, Head: []string{"Sweep", "Sites", "Visits", "Flagged", "For review", "Begun (UTC)"}}
+		t := figure{Caption: "Sweeps of the test web, " + r.Machine, Head: []string{"Sweep", "Sites", "Visits", "Flagged", "For review", "Begun (UTC)"},
+			Text: fmt.Sprintf("Lawful sites are swept again only to look for false flags; the other figures are of the %d sites that were swept first.", r.Sites)}
 		for _, s := range r.Sweeps {
 			t.Rows = append(t.Rows, []string{s.Name, fmt.Sprint(s.Sites), fmt.Sprint(s.Visits), fmt.Sprint(s.Flagged), fmt.Sprint(s.Review), s.First.UTC().Format("2 January 2006, 15:04")})
 		}
