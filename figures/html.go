@@ -44,6 +44,7 @@ func render(w io.Writer, page string, data any) error {
 		"spaced":  func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "-", " ") },
 		"upper":   func(s any) string { return upper(fmt.Sprint(s)) },
 		"clicks":  clicks,
+		"whole":   func(s string) string { return strings.ReplaceAll(s, " %", "\u00a0%") }, // a number and its sign stay in one line
 		"day":     day,
 		"when":    func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 MST") },
 		"check":   checkTitle,
@@ -262,7 +263,11 @@ func newForest(what string, f *Figures) forest {
 	case "reasons":
 		t.Caption, t.Head, t.Class = "Why sites were not assessed, as shares of all sites", "Outcome and reason", "not-assessed"
 		for _, r := range f.Reasons {
-			t.Rows = append(t.Rows, forestRow{Name: upper(outcomeName(r.Outcome)), Note: r.Reason, Share: r.Share})
+			row := forestRow{Name: upper(outcomeName(r.Outcome)), Note: r.Reason, Share: r.Share}
+			if r.Outcome == pc.Assessed {
+				row.Note = "a page was shown, and a rule could not be judged on it"
+			}
+			t.Rows = append(t.Rows, row)
 		}
 	case "words":
 		t.Caption, t.Head = "Last words, as shares of the assessed sites", "Last word"
