@@ -268,6 +268,10 @@ func (c *Classifier) requestPurposes(capt *pc.Capture) []pc.Purpose {
 			p.Class = pc.Unknown
 			p.Claim = pc.Claim{Basis: "behaviour", Why: "the tag says that consent is denied, and the request carries no identifier", Refs: p.Refs}
 		}
+		if p.Class == pc.ConditionalStatistics && p.CarriesID && passing(r, u, ids) {
+			p.CarriesID = false
+			p.Why += "; it says that statistics are denied, and its client number is kept nowhere"
+		}
 		if r.Status == 0 && r.Failed != "" && p.Class != pc.Unknown {
 			p.Confidence = min(p.Confidence, .6)
 			p.Why += "; but the request failed: " + r.Failed
@@ -304,6 +308,15 @@ func carriesID(r *pc.Request, ids []string) bool {
 		}
 	}
 	return len(r.CookiesOut) > 0
+}
+
+// passing tells of a hit of Google's tag that says statistics are denied: its
+// client number is made anew for each page, unless it is stored after all.
+func passing(r *pc.Request, u *url.URL, ids []string) bool {
+	q := u.Query()
+	g, cid := q.Get("gcs"), q.Get("cid")
+	return len(g) == 4 && g[:2] == "G1" && g[3] == '0' && len(r.CookiesOut) == 0 && len(r.SetCookies) == 0 &&
+		!slices.ContainsFunc(ids, func(id string) bool { return strings.Contains(id, cid) && cid != "" })
 }
 
 // consentMode reads Google's consent state from an address: granted or denied
