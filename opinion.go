@@ -41,6 +41,9 @@ const (
 	SignalStatLinked    SignalKind = "stat-ad-link"   // a statistics hit was joined with advertising
 	SignalVisitorID     SignalKind = "visitor-id"     // statistics keep an identifier of the visitor for long
 	SignalMisclassified SignalKind = "misclassified"  // what needs consent is listed as necessary
+	SignalStatBegins    SignalKind = "stat-begins"    // after a refusal statistics with an identifier began
+	SignalStatGoesOn    SignalKind = "stat-goes-on"   // and these were on before it
+	SignalShortMemory   SignalKind = "short-memory"   // a refusal is kept for a short time only
 	SignalLegitimate    SignalKind = "legit-interest" // a legitimate interest is claimed for storage or advertising
 )
 

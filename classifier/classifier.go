@@ -89,6 +89,9 @@ func (c *Classifier) Annotate(look pc.Look, captures map[pc.Scenario]*pc.Capture
 		a.Signals = append(a.Signals, c.signals(capt, captures, &a)...)
 	}
 	c.wording(&a, look)
+	c.aftermath(&a, captures[pc.Reject])
+	c.information(&a, look, captures, page)
+	c.misclassified(&a, captures, page)
 	return a
 }
 

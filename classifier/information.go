@@ -1,0 +1,178 @@
+package classifier
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	pc "pecrawler"
+)
+
+// What banners, notices on the page and policies can tell. Each is a flag of a
+// [pc.Wording]; that none is there is for the rules to judge, and only where
+// something was read.
+const (
+	namesStatistics  = "names-statistics"
+	namesAdvertising = "names-advertising"
+	namesThird       = "names-third-parties"
+	namesDurations   = "names-durations"
+	namesPurposes    = "names-purposes"
+	offersOff        = "offers-off-switch"  // statistics can be switched off here, not only in the browser
+	offersWayBack    = "offers-way-back"    // a control to withdraw is named
+	tellsLanguage    = "language-not-known" // none of the languages that are read
+)
+
+// told finds a word at the beginning of a word, in English, Welsh, German,
+// French, Spanish, Italian, Dutch, Polish, Portuguese or Romanian.
+func told(alternatives ...string) *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(?:^|[^\pL\pN])(?:` + strings.Join(alternatives, "|") + `)`)
+}
+
+var (
+	statisticsTold = told(`statisti`, `analytic`, `web analy`, `count(?:s|ing)? (?:the )?visit`, `(?:measur|understand|see|know)\pL*(?: us)? (?:how|which|what)[^.]{0,40}(?:use|visit|read)`, `measur\pL+ (?:the )?(?:use|usage|audience|traffic|visits|performance)`, `performance cookies`, `matomo`, `piwik`,
+		`ystadeg`, `hystadeg`, `dadansodd`, `(?:cyfrif|mesur) (?:ymweliad|sut)`, `statistik`, `analyse`, `zähl\pL+ besuche`, `messung`, `reichweite`, `statistiq`, `audience`, `comptent? les visites`, `estad[ií]stic`, `anal[ií]tic`, `medir`, `cuentan? las visitas`, `statistich`, `statistica`, `misura`, `conta(?:no)? le visite`,
+		`statistiek`, `meten`, `tellen bezoeken`, `statysty`, `analityk`, `pomiar`, `licz\pL+ wizyt`, `estat[ií]stic`, `contam?(?:os)? as visitas`, `statistic`, `analiz`, `măsura`, `număr\pL+ vizit`)
+	advertisingTold = told(`advert`, `marketing`, `(?:re)?targeting`, `hysbyseb`, `marchnata`, `werbung`, `werbe`, `marketing`, `publicit`, `pubblicit`, `advertentie`, `reklam`, `publicid`, `anúncio`, `reclam`, `anunț`)
+	thirdTold       = told(`third[- ]part`, `(?:our|and) partners`, `vendors`, `recipients`, `(?:is|are) (?:shared with|sent to|received by)`, `receives? it`, `google`, `facebook`, `meta platforms`, `microsoft`, `trydydd part`, `partneriaid`, `ein partner`, `dritt`, `(?:unsere|und) partner`, `empfänger`, `tiers`, `partenaires`, `destinataires`,
+		`terceros`, `socios`, `terz[ei]`, `partner`, `destinatari`, `derde`, `ontvangers`, `podmiot\pL+ trzeci`, `partnerz`, `odbiorc`, `terceir`, `parceir`, `terț`, `parteneri`, `destinatar`)
+	durationsTold = told(`\d+ (?:second|minute|hour|day|week|month|year)`, `(?:a|one|two|six|twelve|thirteen) (?:day|week|month|year)`, `expir`, `(?:until|when) you close`, `retention`, `lifespan`, `\d+ (?:diwrnod|wythnos|mis|mlynedd|blynedd)`, `\d+ (?:tag|woche|monat|jahr)`, `\d+ (?:jours?|semaines?|mois|ans?)(?:$|[^\pL])`, `\d+ (?:d[ií]as?|semanas?|mes|años?|anos?)`,
+		`\d+ (?:giorn|settiman|mes|ann)`, `\d+ (?:dag|wek|we+k|maand|jaar)`, `\d+ (?:dni|tygod|miesi|lat|rok)`, `\d+ (?:de )?(?:zile|săptăm|luni|ani)`)
+	purposesTold = told(`purpose`, `in order to`, `so that`, `helps? us`, `we use (?:them|these|it) (?:to|for)`, `at ddiben`, `ar gyfer`, `zweck`, `damit`, `finalit`, `afin`, `finalidad`, `para que`, `scop`, `finalit`, `doel`, `om onze`, `w celu`, `finalidade`, `pentru a`)
+	// offTold is what a notice says of an off switch, or the switch itself.
+	offTold = told(`(?:switch|turn)(?:ed|ing)?(?: \pL+){0,5} off`, `(?:switch|turn)(?:ed)? off`, `opt[- ]?(?:ing )?out`, `disabl`, `deactivat`, `object to`, `choose to prevent`, `gall(?:wch|u) ddiffodd`, `ddiffodd`, `diffodd`, `gwrthwynebu`, `optio allan`, `abschalt`, `ausschalt`, `abzuschalten`, `deaktivier`, `widersprechen`,
+		`désactiv`, `vous opposer`, `opposition`, `desactiv`, `oponer`, `disattiv`, `oppor`, `uitzet`, `uit te zetten`, `uitschakel`, `bezwaar`, `wyłącz`, `sprzeciw`, `deslig`, `desativ`, `opor-se`, `dezactiv`, `opune`)
+	// notSo takes it back: what cannot be switched off, or only by the browser's own means.
+	notSo = told(`can(?:not|'t| not)`, `browser`, `ni (?:ellir|allwch)`, `porwr`, `nicht`, `ne peuvent`, `navigateur`, `no se pueden`, `navegador`, `non possono`, `niet`, `nie można`, `przeglądark`, `não podem`, `nu pot`)
+	// wayBackTold names a control as one would press it.
+	wayBackTold = told(`withdraw(?:ing)? (?:your |my )?consent`, `(?:cookie|privacy|consent) (?:settings|preferences|choices|preference cent)`, `(?:manage|change|update|review)(?: your| my)? (?:cookies?|consent|cookie \pL+|privacy \pL+)(?:[^\pL]|$)`, `tynnu cydsyniad`, `gosodiadau (?:cwcis|preifatrwydd)`, `rheoli cwcis`, `(?:einwilligung|zustimmung) widerrufen`, `cookie-einstellungen`,
+		`retirer (?:mon|votre) consentement`, `(?:gérer|paramètres des) (?:les )?cookies`, `retirar (?:el|o|su) consent`, `(?:configuración|configurar|gestionar|gerir|definições)(?: de)?(?: las)?(?: os)? cookies`, `revoca\pL* il consenso`, `(?:gestisci|impostazioni)(?: i| dei)? cookie`, `toestemming intrekken`, `cookie-?(?:instellingen|voorkeuren)`, `wycofa\pL* zgod`, `ustawienia (?:plików )?cookie`, `retrage\pL* consim`, `setări(?:le)? (?:de )?cookie`)
+)
+
+// information finds what visitors are told: by the banner and what it opens, by
+// the page itself, and by the policies.
+func (c *Classifier) information(a *pc.Annotations, look pc.Look, captures map[pc.Scenario]*pc.Capture, page func(path string) (*pc.Page, error)) {
+	for _, b := range a.Banners {
+		text := b.Text
+		for _, ct := range b.Controls {
+			if ct.Action == pc.ActToggle {
+				text += ". " + ct.Text
+			}
+		}
+		c.tell(a, text, pc.Wording{Where: "banner", Scenario: b.Scenario, Language: b.Language, Claim: pc.Claim{Confidence: .9, Refs: b.Refs}})
+	}
+	for _, s := range []pc.Scenario{pc.Idle, pc.Reject} {
+		capt := captures[s]
+		if capt == nil || !capt.Load.OK() {
+			continue
+		}
+		for i, snap := range capt.Pages {
+			if snap.Mark != pc.MarkSettled && snap.Mark != pc.MarkOpened && snap.Layer < 2 {
+				continue
+			}
+			p, err := page(snap.Tree)
+			if err != nil {
+				continue
+			}
+			c.notices(a, c.newTree(p), s, i)
+		}
+	}
+	for i, t := range look.Texts {
+		if t.Status != 200 || t.Text == "" {
+			continue
+		}
+		w := pc.Wording{Where: "policy", Language: language(&pc.Page{}, cut(t.Text, 20_000)), Claim: pc.Claim{Confidence: .85, Refs: []pc.Ref{pc.Ref(fmt.Sprintf("look/texts/%d", i))}}}
+		c.tell(a, t.Text, w)
+	}
+}
+
+// notices finds the smallest parts of a page that tell of statistics and of
+// switching them off. Prose about the matter is found as well: here what is told
+// speaks for a site, so to find too much is the smaller mistake.
+func (c *Classifier) notices(a *pc.Annotations, t *tree, s pc.Scenario, at int) {
+	from, to := -1, -1 // the banner speaks for itself
+	for _, b := range a.Banners {
+		if len(b.Refs) > 0 && strings.HasPrefix(string(b.Refs[0]), fmt.Sprintf("%s/pages/%d#", s, at)) && b.Node < len(t.end) {
+			from, to = b.Node, t.end[b.Node]
+		}
+	}
+	found := map[string]bool{}
+	for i := len(t.page.Nodes) - 1; i >= 0 && len(found) < 2; i-- { // what is inside comes later
+		n := &t.page.Nodes[i]
+		if strings.HasPrefix(n.Tag, "#") || t.end[i]-i > 60 || t.end[i]-i < 2 || i >= from && i < to || i < from && t.end[i] > from {
+			continue
+		}
+		text := t.text(i, 1500)
+		if len(text) > 1200 || !statisticsTold.MatchString(text) {
+			continue
+		}
+		w := pc.Wording{Where: "page", Scenario: s, Language: language(t.page, text), Claim: pc.Claim{Confidence: .85, Refs: []pc.Ref{pc.Ref(fmt.Sprintf("%s/pages/%d#%d", s, at, i))}}}
+		if !found[namesStatistics] {
+			found[namesStatistics] = true
+			add(a, w, namesStatistics, text, statisticsTold, "it tells of statistics")
+		}
+		if span, ok := offSwitch(text); ok && !found[offersOff] {
+			found[offersOff] = true
+			addSpan(a, w, offersOff, span, "it tells how statistics are switched off")
+		}
+	}
+}
+
+// tell reads one text for all that can be told.
+func (c *Classifier) tell(a *pc.Annotations, text string, w pc.Wording) {
+	add(a, w, namesStatistics, text, statisticsTold, "it tells of statistics")
+	add(a, w, namesAdvertising, text, advertisingTold, "it tells of advertising")
+	add(a, w, namesThird, text, thirdTold, "it tells that others receive something")
+	add(a, w, namesDurations, text, durationsTold, "it tells how long something is kept")
+	add(a, w, namesPurposes, text, purposesTold, "it tells what something is for")
+	if span, ok := offSwitch(text); ok {
+		addSpan(a, w, offersOff, span, "it tells how statistics are switched off")
+	}
+	if w.Where == "policy" {
+		add(a, w, offersWayBack, text, wayBackTold, "it names a control with which consent is withdrawn")
+		if !slices.Contains([]string{"en", "cy", "de", "fr", "es", "it", "nl", "pl", "pt", "ro"}, w.Language) {
+			addSpan(a, w, tellsLanguage, cut(text, 100), "its language is none of those that are read")
+		}
+	}
+}
+
+func add(a *pc.Annotations, w pc.Wording, flag, text string, re *regexp.Regexp, why string) {
+	at := re.FindStringIndex(text)
+	if at == nil {
+		return
+	}
+	from := max(0, at[0]-60)
+	if from > 0 { // at the beginning of a word
+		from += strings.IndexByte(text[from:], ' ') + 1
+	}
+	addSpan(a, w, flag, text[min(from, at[0]):], why)
+}
+
+func addSpan(a *pc.Annotations, w pc.Wording, flag, span, why string) {
+	w.Flag, w.Span = flag, strings.TrimSpace(cut(span, 190))
+	w.Basis, w.Why = "text", why+": “"+cut(w.Span, 120)+"”"
+	a.Wording = append(a.Wording, w)
+}
+
+// offSwitch finds a sentence that tells of switching off, with statistics in it
+// or in the two before. What cannot be switched off, and what only the browser
+// could keep away, is no off switch.
+func offSwitch(text string) (string, bool) {
+	near := 0
+	for _, s := range sentences(text) {
+		if statisticsTold.MatchString(s) {
+			near = 3
+		}
+		if near > 0 && offTold.MatchString(s) && !notSo.MatchString(s) {
+			return s, true
+		}
+		near--
+	}
+	return "", false
+}
+
+// sentences splits at full stops and the like; what a sentence is matters less
+// than that it is short.
+func sentences(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == '.' || r == '!' || r == '?' || r == ';' || r == '\n' || r == '•' })
+}
