@@ -27,6 +27,7 @@ type Mutation struct {
 	Early       []string `yaml:"early"`       // trackers that now start before any choice
 	Traits      []string `yaml:"traits"`      // that the site must have, so that the fault is the only one
 	Advertising []string `yaml:"advertising"` // in place of the recipe's own; left out: kept
+	Statistics  []string `yaml:"statistics"`  // the same
 	NoBanner    bool     `yaml:"nobanner"`    // the consent manager is taken away, and what it started starts at once
 	Banners     []string `yaml:"banners"`     // the consent managers that it applies to; empty: all that have the knobs
 	Place       Place    `yaml:"place"`       // where the banner must stand; "top" when left out
@@ -127,6 +128,12 @@ func (c *catalog) mutate(s *Spec, m *Mutation) {
 	} else if !slices.Contains(s.Advertising, "meta") {
 		// That the lists know a tracker is measured elsewhere; here it is the rule.
 		s.Advertising = append(slices.Clone(s.Advertising), "meta")
+	}
+	if m.Statistics != nil {
+		s.Statistics = m.Statistics
+		s.Traits = slices.DeleteFunc(s.Traits, func(t string) bool {
+			return slices.ContainsFunc(m.Statistics, func(n string) bool { return c.shares(c.parts[KindTrait][t], c.parts[KindTracker][n]) })
+		})
 	}
 	s.Advanced = false
 	s.Knobs = append(s.Knobs, m.Knobs...)

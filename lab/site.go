@@ -308,11 +308,30 @@ func (s *Site) Withdrawable() bool {
 	return s.Spec != nil && s.Spec.Banner != "" && !s.Spec.Has("withdrawal-missing")
 }
 
+// Told is what the policy says of the site's own: what is kept after consent, and
+// the statistics under the exception.
+func (s *Site) Told() []string {
+	var out []string
+	if s.Spec == nil {
+		return nil
+	}
+	if s.Spec.Banner != "" && !s.Spec.Has("policy-says-little") {
+		out = append(out, s.words.Keeps)
+	}
+	if (slices.Contains(s.Spec.Traits, "quiet-statistics") || slices.Contains(s.Spec.Traits, "own-statistics")) && !s.Spec.Has("statistics-unsaid") {
+		out = append(out, s.words.StatNotice)
+	}
+	return out
+}
+
 func (s *Site) page(at string) page {
 	t := &s.texts.Page
 	r := (&Spec{Host: s.Host}).rng("page")
 	p := page{Site: s, Head: template.HTML(s.head), Body: template.HTML(s.body), Path: at, Home: at == "/", Cookie: at == "/cookies", Nav: t.Nav[:3+r.IntN(len(t.Nav)-2)], Footer: t.Footer,
 		Hero: pick(r, t.Hero), Lead: s.Tagline, More: t.More, CookiesLead: t.CookiesLead, W: s.words}
+	if s.Spec != nil && s.Spec.Has("policy-says-little") {
+		p.CookiesLead = ""
+	}
 	if p.Lead == "" {
 		p.Lead = pick(r, t.Lead)
 	}

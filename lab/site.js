@@ -56,10 +56,15 @@ window.site = (() => {
     }
     const lost = last && (last.statistics && !c.statistics || last.advertising && !c.advertising);
     last = c;
-    if (plan.remember) localStorage.setItem("site-choice", c.statistics || c.advertising ? "yes" : "no");
+    if (plan.remember && localStorage.getItem("site-choice") !== "withdrawn") localStorage.setItem("site-choice", c.statistics || c.advertising ? "yes" : "no");
     if (plan.consentMode === "advanced") gtag("consent", "update", signal(c));
-    if (c.statistics || has("refusal-ignored")) plan.statistics.forEach((n) => start(n));
-    if (c.advertising || has("refusal-ignored")) plan.advertising.forEach((n) => start(n));
+    // A refusal is ignored; that who accepted is heard when they withdraw keeps it one fault.
+    const ignores = (knob) => {
+      if (has(knob) && (c.statistics || c.advertising)) localStorage.setItem("site-once", "yes");
+      return has(knob) && !localStorage.getItem("site-once");
+    };
+    if (ignores("objection-ignored") || c.statistics) plan.statistics.forEach((n) => start(n));
+    if (ignores("refusal-ignored") || c.advertising) plan.advertising.forEach((n) => start(n));
     if (lost && !has("withdrawal-ignored")) {
       if (!c.statistics) clean(plan.statistics);
       if (!c.advertising) clean(plan.advertising);
@@ -160,7 +165,7 @@ window.site = (() => {
     if (plan.consentMode === "advanced") gtag("consent", "default", Object.assign({ wait_for_update: 500 }, signal({})));
     const go = () => {
       if (plan.consentMode === "advanced") for (const n of ["google-analytics", "google-ads"]) if (plan.statistics.includes(n) || plan.advertising.includes(n)) start(n);
-      if (localStorage.getItem("site-choice") !== "no") plan.early.forEach((n) => start(n));
+      if (!["no", "withdrawn"].includes(localStorage.getItem("site-choice"))) plan.early.forEach((n) => start(n));
       if (has("scroll-accepts") && !seen()) addEventListener("scroll", () => { localStorage.setItem("site-choice", "yes"); consent({ statistics: true, advertising: true }); document.querySelectorAll("[data-layer]").forEach((e) => { e.hidden = true; }); }, { once: true, passive: true });
     };
     document.readyState === "loading" ? addEventListener("DOMContentLoaded", go) : go();

@@ -34,7 +34,7 @@ type Spec struct {
 // Knobs that the site's own script turns, so that they work with every consent
 // manager. Those that a consent manager's markup must support are named in its
 // about.yaml.
-var runtimeKnobs = []string{"refusal-ignored", "withdrawal-ignored", "scroll-accepts", "withdrawal-missing"}
+var runtimeKnobs = []string{"refusal-ignored", "objection-ignored", "withdrawal-ignored", "scroll-accepts", "withdrawal-missing", "statistics-unsaid", "statistics-no-switch", "policy-says-little"}
 
 // catalog is everything that sites are made of.
 type catalog struct {
@@ -59,9 +59,9 @@ func loadCatalog() (*catalog, error) {
 
 // words are the texts that a site took from the lists of its language.
 type words struct {
-	Title, Intro, Accept, Reject, Settings, Save, OK, Close, Sure, SureYes, SettingsTitle       string
-	Necessary, NecessaryText, Statistics, StatisticsText, Advertising, AdvertisingText, Object  string
-	Policy, Privacy, Reopen, Shame, Pay, Implied, Notice, StatNotice, StatOn, StatOff, Withdraw string
+	Title, Intro, Accept, Reject, Settings, Save, OK, Close, Sure, SureYes, SettingsTitle              string
+	Necessary, NecessaryText, Statistics, StatisticsText, Advertising, AdvertisingText, Object         string
+	Policy, Privacy, Reopen, Shame, Pay, Implied, Notice, StatNotice, StatOn, StatOff, Withdraw, Keeps string
 }
 
 // view is what the files of parts are filled in with.
@@ -96,11 +96,20 @@ func (s *Spec) words(t *Texts) words {
 	fill := func(text string) string {
 		return strings.ReplaceAll(text, "{purposes}", strings.Join(purposes, " "+b.And+" "))
 	}
+	title, intro := pick(r, b.Title), pick(r, b.Intro)
+	if s.Has("policy-says-little") {
+		intro = b.Intro[0] // the one that names no partners
+	}
+	told := b.StatNotice
+	if s.Has("statistics-no-switch") { // its second sentence is the off switch
+		told, _, _ = strings.Cut(told, ". ")
+		told += "."
+	}
 	return words{
-		Title: pick(r, b.Title), Intro: fill(pick(r, b.Intro)), Accept: pick(r, b.Accept), Reject: pick(r, b.Reject), Settings: pick(r, b.Settings), Save: pick(r, b.Save), OK: pick(r, b.OK), Close: b.Close,
+		Title: title, Intro: fill(intro), Accept: pick(r, b.Accept), Reject: pick(r, b.Reject), Settings: pick(r, b.Settings), Save: pick(r, b.Save), OK: pick(r, b.OK), Close: b.Close,
 		Sure: b.Sure, SureYes: b.SureYes, SettingsTitle: pick(r, b.SettingsTitle), Necessary: pick(r, b.Necessary), NecessaryText: b.NecessaryText, Statistics: pick(r, b.Statistics), StatisticsText: b.StatisticsText,
 		Advertising: pick(r, b.Advertising), AdvertisingText: b.AdvertisingText, Object: pick(r, b.Object), Policy: b.Policy, Privacy: b.Privacy, Reopen: pick(r, b.Reopen), Implied: fill(b.Implied), Notice: b.Notice,
-		StatNotice: b.StatNotice, Shame: b.Shame, Pay: b.Pay, StatOn: b.StatOn, StatOff: b.StatOff, Withdraw: t.Page.Withdraw,
+		StatNotice: told, Shame: b.Shame, Pay: b.Pay, StatOn: b.StatOn, StatOff: b.StatOff, Withdraw: t.Page.Withdraw, Keeps: fill(t.Page.Keeps),
 	}
 }
 
@@ -214,7 +223,7 @@ func (c *catalog) build(s *Spec) (*Site, error) {
 			when = append(when, "idle")
 		}
 		if s.Banner != "" {
-			if slices.Contains(s.Early, n) || s.Has("refusal-ignored") {
+			if slices.Contains(s.Early, n) || s.Has("refusal-ignored") && slices.Contains(s.Advertising, n) || s.Has("objection-ignored") && slices.Contains(s.Statistics, n) {
 				when = append(when, "reject")
 			}
 			when = append(when, "accept")

@@ -64,6 +64,7 @@ type PageTexts struct {
 	Cards       []string `yaml:"cards"` // "title | text"
 	Paragraphs  []string `yaml:"paragraphs"`
 	CookiesLead string   `yaml:"cookies_lead"`
+	Keeps       string   `yaml:"keeps"` // of the policy: what for, how long, and who else receives it
 	Withdraw    string   `yaml:"withdraw"`
 	Footer      []string `yaml:"footer"`
 }
