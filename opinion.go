@@ -59,11 +59,11 @@ type Signal struct {
 	Claim
 }
 
-// Wording is a passage of the banner or of a policy that says something a rule asks about.
+// Wording is a passage of the banner, of the page or of a policy that says something a rule asks about.
 type Wording struct {
 	Flag     string   `json:"flag"`     // see the classifier's list
-	Where    string   `json:"where"`    // banner or policy
-	Scenario Scenario `json:"scenario"` // of a banner
+	Where    string   `json:"where"`    // banner, page or policy
+	Scenario Scenario `json:"scenario"` // of a banner or page
 	Span     string   `json:"span"`     // the passage itself, at most 200 characters
 	Language string   `json:"language"`
 	Claim

@@ -12,7 +12,7 @@ import (
 
 // aftermath finds what a refusal was followed by: statistics that recognise the
 // visitor all the same, and a memory that is too short for it.
-func (c *Classifier) aftermath(a *pc.Annotations, capt *pc.Capture) {
+func aftermath(a *pc.Annotations, capt *pc.Capture) {
 	if capt == nil || !capt.Load.OK() {
 		return
 	}

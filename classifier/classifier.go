@@ -89,9 +89,8 @@ func (c *Classifier) Annotate(look pc.Look, captures map[pc.Scenario]*pc.Capture
 		a.Signals = append(a.Signals, c.signals(capt, captures, &a)...)
 	}
 	c.wording(&a, look)
-	c.aftermath(&a, captures[pc.Reject])
+	aftermath(&a, captures[pc.Reject])
 	c.information(&a, look, captures, page)
-	c.misclassified(&a, captures, page)
 	return a
 }
 

@@ -50,7 +50,7 @@ var (
 )
 
 // information finds what visitors are told: by the banner and what it opens, by
-// the page itself, and by the policies.
+// the page itself, and by the policies; and what they are told that is not so.
 func (c *Classifier) information(a *pc.Annotations, look pc.Look, captures map[pc.Scenario]*pc.Capture, page func(path string) (*pc.Page, error)) {
 	for _, b := range a.Banners {
 		text := b.Text
@@ -59,8 +59,32 @@ func (c *Classifier) information(a *pc.Annotations, look pc.Look, captures map[p
 				text += ". " + ct.Text
 			}
 		}
-		c.tell(a, text, pc.Wording{Where: "banner", Scenario: b.Scenario, Language: b.Language, Claim: pc.Claim{Confidence: .9, Refs: b.Refs}})
+		tell(a, text, pc.Wording{Where: "banner", Scenario: b.Scenario, Language: b.Language, Claim: pc.Claim{Confidence: .9, Refs: b.Refs}})
 	}
+	for _, l := range c.looked(captures, page) {
+		notices(a, l)
+		misclassified(a, l)
+	}
+	for i, t := range look.Texts {
+		if t.Status != 200 || t.Text == "" {
+			continue
+		}
+		w := pc.Wording{Where: "policy", Language: language(&pc.Page{}, cut(t.Text, 20_000)), Claim: pc.Claim{Confidence: .85, Refs: []pc.Ref{pc.Ref(fmt.Sprintf("look/texts/%d", i))}}}
+		tell(a, t.Text, w)
+	}
+}
+
+// lookedAt is a page on which visitors are told something before they choose, or
+// while they do.
+type lookedAt struct {
+	capt *pc.Capture
+	at   int // index into its pages
+	t    *tree
+}
+
+// looked are these pages: what was shown by itself, and what settings opened.
+func (c *Classifier) looked(captures map[pc.Scenario]*pc.Capture, page func(path string) (*pc.Page, error)) []lookedAt {
+	var out []lookedAt
 	for _, s := range []pc.Scenario{pc.Idle, pc.Reject} {
 		capt := captures[s]
 		if capt == nil || !capt.Load.OK() {
@@ -70,26 +94,19 @@ func (c *Classifier) information(a *pc.Annotations, look pc.Look, captures map[p
 			if snap.Mark != pc.MarkSettled && snap.Mark != pc.MarkOpened && snap.Layer < 2 {
 				continue
 			}
-			p, err := page(snap.Tree)
-			if err != nil {
-				continue
+			if p, err := page(snap.Tree); err == nil {
+				out = append(out, lookedAt{capt, i, c.newTree(p)})
 			}
-			c.notices(a, c.newTree(p), s, i)
 		}
 	}
-	for i, t := range look.Texts {
-		if t.Status != 200 || t.Text == "" {
-			continue
-		}
-		w := pc.Wording{Where: "policy", Language: language(&pc.Page{}, cut(t.Text, 20_000)), Claim: pc.Claim{Confidence: .85, Refs: []pc.Ref{pc.Ref(fmt.Sprintf("look/texts/%d", i))}}}
-		c.tell(a, t.Text, w)
-	}
+	return out
 }
 
 // notices finds the smallest parts of a page that tell of statistics and of
 // switching them off. Prose about the matter is found as well: here what is told
 // speaks for a site, so to find too much is the smaller mistake.
-func (c *Classifier) notices(a *pc.Annotations, t *tree, s pc.Scenario, at int) {
+func notices(a *pc.Annotations, l lookedAt) {
+	t, s, at := l.t, l.capt.Scenario, l.at
 	from, to := -1, -1 // the banner speaks for itself
 	for _, b := range a.Banners {
 		if len(b.Refs) > 0 && strings.HasPrefix(string(b.Refs[0]), fmt.Sprintf("%s/pages/%d#", s, at)) && b.Node < len(t.end) {
@@ -119,7 +136,7 @@ func (c *Classifier) notices(a *pc.Annotations, t *tree, s pc.Scenario, at int) 
 }
 
 // tell reads one text for all that can be told.
-func (c *Classifier) tell(a *pc.Annotations, text string, w pc.Wording) {
+func tell(a *pc.Annotations, text string, w pc.Wording) {
 	add(a, w, namesStatistics, text, statisticsTold, "it tells of statistics")
 	add(a, w, namesAdvertising, text, advertisingTold, "it tells of advertising")
 	add(a, w, namesThird, text, thirdTold, "it tells that others receive something")
@@ -130,7 +147,7 @@ func (c *Classifier) tell(a *pc.Annotations, text string, w pc.Wording) {
 	}
 	if w.Where == "policy" {
 		add(a, w, offersWayBack, text, wayBackTold, "it names a control with which consent is withdrawn")
-		if !slices.Contains([]string{"en", "cy", "de", "fr", "es", "it", "nl", "pl", "pt", "ro"}, w.Language) {
+		if len(text) > 400 && !slices.Contains([]string{"en", "cy", "de", "fr", "es", "it", "nl", "pl", "pt", "ro"}, w.Language) {
 			addSpan(a, w, tellsLanguage, cut(text, 100), "its language is none of those that are read")
 		}
 	}

@@ -22,34 +22,21 @@ var products = map[string][]string{
 // misclassified finds what a list of the banner or of its settings counts among
 // the strictly necessary, though it is known to need consent and was seen. A
 // name on a list that nothing answers to is no more than a word.
-func (c *Classifier) misclassified(a *pc.Annotations, captures map[pc.Scenario]*pc.Capture, page func(path string) (*pc.Page, error)) {
+func misclassified(a *pc.Annotations, l lookedAt) {
+	if slices.ContainsFunc(a.Signals, func(s pc.Signal) bool { return s.Kind == pc.SignalMisclassified }) {
+		return // one is enough for a human to look at the list
+	}
 	seen := fired(a)
 	if len(seen) == 0 {
 		return
 	}
-	for _, s := range []pc.Scenario{pc.Idle, pc.Reject} {
-		capt := captures[s]
-		if capt == nil || !capt.Load.OK() {
-			continue
-		}
-		for i, snap := range capt.Pages {
-			if snap.Mark != pc.MarkOpened && snap.Mark != pc.MarkSettled && snap.Layer < 2 {
-				continue
-			}
-			p, err := page(snap.Tree)
-			if err != nil {
-				continue
-			}
-			t := c.newTree(p)
-			for _, k := range t.necessary() {
-				text := strings.ToLower(t.text(k, 4000))
-				for _, f := range seen {
-					if w := f.named(text); w != "" {
-						a.Signals = append(a.Signals, pc.Signal{Kind: pc.SignalMisclassified, Scenario: f.p.Scenario, Phase: f.p.Phase, At: snap.At, Host: f.p.Host, Entity: f.p.Entity, Class: f.p.Class,
-							Claim: pc.Claim{Confidence: .85, Basis: "text", Why: fmt.Sprintf("the list counts “%s” among the strictly necessary; what was seen of it is %s", w, f.p.Class), Refs: []pc.Ref{pc.Ref(fmt.Sprintf("%s/pages/%d#%d", s, i, k)), f.p.Ref}}})
-						return // one is enough for a human to look at the list
-					}
-				}
+	for _, k := range l.t.necessary() {
+		text := strings.ToLower(l.t.text(k, 4000))
+		for _, f := range seen {
+			if w := f.named(text); w != "" {
+				a.Signals = append(a.Signals, pc.Signal{Kind: pc.SignalMisclassified, Scenario: f.p.Scenario, Phase: f.p.Phase, At: l.capt.Pages[l.at].At, Host: f.p.Host, Entity: f.p.Entity, Class: f.p.Class,
+					Claim: pc.Claim{Confidence: .85, Basis: "text", Why: fmt.Sprintf("the list counts “%s” among the strictly necessary; what was seen of it is %s", w, f.p.Class), Refs: []pc.Ref{pc.Ref(fmt.Sprintf("%s/pages/%d#%d", l.capt.Scenario, l.at, k)), f.p.Ref}}})
+				return
 			}
 		}
 	}
