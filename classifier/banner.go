@@ -118,6 +118,7 @@ func (c *Classifier) Banner(p *pc.Page, layer int) (pc.Banner, bool) {
 	} else {
 		b.Box = t.extent(best.node)
 	}
+	t.dress(&b, layer)
 	b.Claim = pc.Claim{Confidence: certainty(best.score), Basis: "scorecard", Why: fmt.Sprintf("score %.1f of %.1f needed: %s", best.score, threshold, strings.Join(best.terms, "; ")), Refs: []pc.Ref{}}
 	return b, true
 }
@@ -479,6 +480,9 @@ func (c *Classifier) control(t *tree, i, layer int) (pc.Control, bool) {
 		id := strings.ToLower(n.Attrs["id"] + " " + n.Attrs["class"])
 		if ct.Text == "" && says(id, "close", "dismiss") {
 			l, basis = label{pc.ActClose, .8, "its id or class says close"}, "dom"
+		}
+		if m := shaming(normal(ct.Text)); m != "" {
+			l, basis = label{pc.ActReject, .85, "it says no, in words that shame whoever presses it: “" + m + "”"}, "text"
 		}
 	}
 	ct.Action = l.action

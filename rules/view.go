@@ -30,7 +30,7 @@ func view(d *pc.Dossier) map[string]any {
 	// the first layer offers is then seen where somebody was about to choose.
 	for _, s := range []pc.Scenario{pc.Reject, pc.Accept} {
 		if !scenes[pc.Idle].Banner.Present {
-			scenes[pc.Idle].Banner = scenes[s].Banner
+			scenes[pc.Idle].Banner, scenes[pc.Idle].Wording = scenes[s].Banner, scenes[s].Wording
 		}
 	}
 	// How many clicks a choice takes is seen where it was made.
@@ -226,6 +226,8 @@ type need struct {
 func (n need) missing(d *pc.Dossier) string {
 	c := d.Captures[n.scenario]
 	switch {
+	case c == nil && (n.scenario == pc.Close || n.scenario == pc.Scroll):
+		return "" // the banner did not suggest it: see Scene.Ran
 	case c == nil:
 		return fmt.Sprintf("the scenario %s was not run", n.scenario)
 	case !c.Load.OK():
