@@ -23,29 +23,29 @@ const (
 	tellsLanguage    = "language-not-known" // none of the languages that are read
 )
 
-// told finds a word at the beginning of a word, in English, Welsh, German,
+// toldRE finds a word at the beginning of a word, in English, Welsh, German,
 // French, Spanish, Italian, Dutch, Polish, Portuguese or Romanian.
-func told(alternatives ...string) *regexp.Regexp {
+func toldRE(alternatives ...string) *regexp.Regexp {
 	return regexp.MustCompile(`(?i)(?:^|[^\pL\pN])(?:` + strings.Join(alternatives, "|") + `)`)
 }
 
 var (
-	statisticsTold = told(`statisti`, `analytic`, `web analy`, `count(?:s|ing)? (?:the )?visit`, `(?:measur|understand|see|know)\pL*(?: us)? (?:how|which|what)[^.]{0,40}(?:use|visit|read)`, `measur\pL+ (?:the )?(?:use|usage|audience|traffic|visits|performance)`, `performance cookies`, `matomo`, `piwik`,
+	statisticsTold = toldRE(`statisti`, `analytic`, `web analy`, `count(?:s|ing)? (?:the )?visit`, `(?:measur|understand|see|know)\pL*(?: us)? (?:how|which|what)[^.]{0,40}(?:use|visit|read)`, `measur\pL+ (?:the )?(?:use|usage|audience|traffic|visits|performance)`, `performance cookies`, `matomo`, `piwik`,
 		`ystadeg`, `hystadeg`, `dadansodd`, `(?:cyfrif|mesur) (?:ymweliad|sut)`, `statistik`, `analyse`, `zähl\pL+ besuche`, `messung`, `reichweite`, `statistiq`, `audience`, `comptent? les visites`, `estad[ií]stic`, `anal[ií]tic`, `medir`, `cuentan? las visitas`, `statistich`, `statistica`, `misura`, `conta(?:no)? le visite`,
 		`statistiek`, `meten`, `tellen bezoeken`, `statysty`, `analityk`, `pomiar`, `licz\pL+ wizyt`, `estat[ií]stic`, `contam?(?:os)? as visitas`, `statistic`, `analiz`, `măsura`, `număr\pL+ vizit`)
-	advertisingTold = told(`advert`, `marketing`, `(?:re)?targeting`, `hysbyseb`, `marchnata`, `werbung`, `werbe`, `marketing`, `publicit`, `pubblicit`, `advertentie`, `reklam`, `publicid`, `anúncio`, `reclam`, `anunț`)
-	thirdTold       = told(`third[- ]part`, `(?:our|and) partners`, `vendors`, `recipients`, `(?:is|are) (?:shared with|sent to|received by)`, `receives? it`, `google`, `facebook`, `meta platforms`, `microsoft`, `trydydd part`, `partneriaid`, `ein partner`, `dritt`, `(?:unsere|und) partner`, `empfänger`, `tiers`, `partenaires`, `destinataires`,
+	advertisingTold = toldRE(`advert`, `marketing`, `(?:re)?targeting`, `hysbyseb`, `marchnata`, `werbung`, `werbe`, `marketing`, `publicit`, `pubblicit`, `advertentie`, `reklam`, `publicid`, `anúncio`, `reclam`, `anunț`)
+	thirdTold       = toldRE(`third[- ]part`, `(?:our|and) partners`, `vendors`, `recipients`, `(?:is|are) (?:shared with|sent to|received by)`, `receives? it`, `google`, `facebook`, `meta platforms`, `microsoft`, `trydydd part`, `partneriaid`, `ein partner`, `dritt`, `(?:unsere|und) partner`, `empfänger`, `tiers`, `partenaires`, `destinataires`,
 		`terceros`, `socios`, `terz[ei]`, `partner`, `destinatari`, `derde`, `ontvangers`, `podmiot\pL+ trzeci`, `partnerz`, `odbiorc`, `terceir`, `parceir`, `terț`, `parteneri`, `destinatar`)
-	durationsTold = told(`\d+ (?:second|minute|hour|day|week|month|year)`, `(?:a|one|two|six|twelve|thirteen) (?:day|week|month|year)`, `expir`, `(?:until|when) you close`, `retention`, `lifespan`, `\d+ (?:diwrnod|wythnos|mis|mlynedd|blynedd)`, `\d+ (?:tag|woche|monat|jahr)`, `\d+ (?:jours?|semaines?|mois|ans?)(?:$|[^\pL])`, `\d+ (?:d[ií]as?|semanas?|mes|años?|anos?)`,
+	durationsTold = toldRE(`\d+ (?:second|minute|hour|day|week|month|year)`, `(?:a|one|two|six|twelve|thirteen) (?:day|week|month|year)`, `expir`, `(?:until|when) you close`, `retention`, `lifespan`, `\d+ (?:diwrnod|wythnos|mis|mlynedd|blynedd)`, `\d+ (?:tag|woche|monat|jahr)`, `\d+ (?:jours?|semaines?|mois|ans?)(?:$|[^\pL])`, `\d+ (?:d[ií]as?|semanas?|mes|años?|anos?)`,
 		`\d+ (?:giorn|settiman|mes|ann)`, `\d+ (?:dag|wek|we+k|maand|jaar)`, `\d+ (?:dni|tygod|miesi|lat|rok)`, `\d+ (?:de )?(?:zile|săptăm|luni|ani)`)
-	purposesTold = told(`purpose`, `in order to`, `so that`, `helps? us`, `we use (?:them|these|it) (?:to|for)`, `at ddiben`, `ar gyfer`, `zweck`, `damit`, `finalit`, `afin`, `finalidad`, `para que`, `scop`, `finalit`, `doel`, `om onze`, `w celu`, `finalidade`, `pentru a`)
+	purposesTold = toldRE(`purpose`, `in order to`, `so that`, `helps? us`, `we use (?:them|these|it) (?:to|for)`, `at ddiben`, `ar gyfer`, `zweck`, `damit`, `finalit`, `afin`, `finalidad`, `para que`, `scop`, `finalit`, `doel`, `om onze`, `w celu`, `finalidade`, `pentru a`)
 	// offTold is what a notice says of an off switch, or the switch itself.
-	offTold = told(`(?:switch|turn)(?:ed|ing)?(?: \pL+){0,5} off`, `(?:switch|turn)(?:ed)? off`, `opt[- ]?(?:ing )?out`, `disabl`, `deactivat`, `object to`, `choose to prevent`, `gall(?:wch|u) ddiffodd`, `ddiffodd`, `diffodd`, `gwrthwynebu`, `optio allan`, `abschalt`, `ausschalt`, `abzuschalten`, `deaktivier`, `widersprechen`,
+	offTold = toldRE(`(?:switch|turn)(?:ed|ing)?(?: \pL+){0,5} off`, `(?:switch|turn)(?:ed)? off`, `opt[- ]?(?:ing )?out`, `disabl`, `deactivat`, `object to`, `choose to prevent`, `gall(?:wch|u) ddiffodd`, `ddiffodd`, `diffodd`, `gwrthwynebu`, `optio allan`, `abschalt`, `ausschalt`, `abzuschalten`, `deaktivier`, `widersprechen`,
 		`désactiv`, `vous opposer`, `opposition`, `desactiv`, `oponer`, `disattiv`, `oppor`, `uitzet`, `uit te zetten`, `uitschakel`, `bezwaar`, `wyłącz`, `sprzeciw`, `deslig`, `desativ`, `opor-se`, `dezactiv`, `opune`)
 	// notSo takes it back: what cannot be switched off, or only by the browser's own means.
-	notSo = told(`can(?:not|'t| not)`, `browser`, `ni (?:ellir|allwch)`, `porwr`, `nicht`, `ne peuvent`, `navigateur`, `no se pueden`, `navegador`, `non possono`, `niet`, `nie można`, `przeglądark`, `não podem`, `nu pot`)
+	notSo = toldRE(`can(?:not|'t| not)`, `browser`, `ni (?:ellir|allwch)`, `porwr`, `nicht`, `ne peuvent`, `navigateur`, `no se pueden`, `navegador`, `non possono`, `niet`, `nie można`, `przeglądark`, `não podem`, `nu pot`)
 	// wayBackTold names a control as one would press it.
-	wayBackTold = told(`withdraw(?:ing)? (?:your |my )?consent`, `(?:cookie|privacy|consent) (?:settings|preferences|choices|preference cent)`, `(?:manage|change|update|review)(?: your| my)? (?:cookies?|consent|cookie \pL+|privacy \pL+)(?:[^\pL]|$)`, `tynnu cydsyniad`, `gosodiadau (?:cwcis|preifatrwydd)`, `rheoli cwcis`, `(?:einwilligung|zustimmung) widerrufen`, `cookie-einstellungen`,
+	wayBackTold = toldRE(`withdraw(?:ing)? (?:your |my )?consent`, `(?:cookie|privacy|consent) (?:settings|preferences|choices|preference cent)`, `(?:manage|change|update|review)(?: your| my)? (?:cookies?|consent|cookie \pL+|privacy \pL+)(?:[^\pL]|$)`, `tynnu cydsyniad`, `gosodiadau (?:cwcis|preifatrwydd)`, `rheoli cwcis`, `(?:einwilligung|zustimmung) widerrufen`, `cookie-einstellungen`,
 		`retirer (?:mon|votre) consentement`, `(?:gérer|paramètres des) (?:les )?cookies`, `retirar (?:el|o|su) consent`, `(?:configuración|configurar|gestionar|gerir|definições)(?: de)?(?: las)?(?: os)? cookies`, `revoca\pL* il consenso`, `(?:gestisci|impostazioni)(?: i| dei)? cookie`, `toestemming intrekken`, `cookie-?(?:instellingen|voorkeuren)`, `wycofa\pL* zgod`, `ustawienia (?:plików )?cookie`, `retrage\pL* consim`, `setări(?:le)? (?:de )?cookie`)
 )
 
@@ -176,7 +176,7 @@ func addSpan(a *pc.Annotations, w pc.Wording, flag, span, why string) {
 // could keep away, is no off switch.
 func offSwitch(text string) (string, bool) {
 	near := 0
-	for _, s := range sentences(text) {
+	for _, s := range splitSentences(text) {
 		if statisticsTold.MatchString(s) {
 			near = 3
 		}
@@ -188,8 +188,8 @@ func offSwitch(text string) (string, bool) {
 	return "", false
 }
 
-// sentences splits at full stops and the like; what a sentence is matters less
+// splitSentences splits at full stops and the like; what a sentence is matters less
 // than that it is short.
-func sentences(text string) []string {
+func splitSentences(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == '.' || r == '!' || r == '?' || r == ';' || r == '\n' || r == '•' })
 }

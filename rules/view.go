@@ -30,7 +30,13 @@ func view(d *pc.Dossier) map[string]any {
 	// the first layer offers is then seen where somebody was about to choose.
 	for _, s := range []pc.Scenario{pc.Reject, pc.Accept} {
 		if !scenes[pc.Idle].Banner.Present {
-			scenes[pc.Idle].Banner, scenes[pc.Idle].Wording = scenes[s].Banner, scenes[s].Wording
+			idle := scenes[pc.Idle]
+			idle.Banner = scenes[s].Banner
+			for _, w := range scenes[s].Wording {
+				if scenes[s].Banner.Present && w.Where == "banner" {
+					idle.Wording = append(idle.Wording, w)
+				}
+			}
 		}
 	}
 	// How many clicks a choice takes is seen where it was made.
