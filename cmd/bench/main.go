@@ -44,7 +44,7 @@ func main() {
 	lawful := flag.Int("lawful", -1, "generated lawful sites; score: 1000, repeat: none unless given")
 	hostile := flag.Bool("hostile", true, "score: sweep the hostile sites too")
 	results := flag.String("results", "docs/results.json", "score: `file` for the figures as JSON; empty for none. record: where they are")
-	data := flag.String("data", "", "score: `folder` for the sweeps; those that are done there are not made again")
+	data := flag.String("data", "", "score: `folder` for the sweeps; those that are done there are judged again and not made again")
 	flag.Parse()
 	name := flag.Arg(0)
 	if name != "watch" && flag.NArg() > 1 {
@@ -227,8 +227,12 @@ func score(ctx context.Context, w io.Writer, bin, dir, results string, lawful in
 		defer func() { made = append(made, lab.NewSweepResult(name, v)) }()
 		out := filepath.Join(dir, name)
 		file := filepath.Join(out, "verdicts.jsonl")
-		if _, err := os.Stat(file); err == nil {
-			return readVerdicts(file)
+		if v, err := readVerdicts(file); err == nil && len(v) > 0 { // made before: what was seen stands, and is judged by this build
+			judged := filepath.Join(out, "judged.jsonl")
+			if said, err := exec.CommandContext(ctx, bin, "rejudge", v[0].Sweep, "--out", out, "--to", judged).CombinedOutput(); err != nil {
+				return nil, fmt.Errorf("judge the %s again: %w: %s", name, err, said)
+			}
+			return readVerdicts(judged)
 		}
 		cmd := exec.CommandContext(ctx, bin, append([]string{"sweep", "--lab", "--written=false", "--out", out}, args...)...)
 		cmd.Stderr = os.Stderr
