@@ -86,8 +86,8 @@ func statisticsAfter(capt *pc.Capture, a *pc.Annotations, acted, reload int64) [
 		t := of(p)
 		switch at := capt.Requests[k].At; {
 		case at < acted:
-			t.before = true
-		case at >= reload:
+			t.before = t.before || lasting(capt, &capt.Requests[k])
+		case at >= reload && lasting(capt, &capt.Requests[k]):
 			t.refs, t.at, t.conf = append(t.refs, p.Ref), max(t.at, at), max(t.conf, p.Confidence)
 		}
 	}
@@ -114,6 +114,12 @@ func statisticsAfter(capt *pc.Capture, a *pc.Annotations, acted, reload int64) [
 		out = append(out, s)
 	}
 	return out
+}
+
+// lasting tells whether a hit carries a number that is kept: a report that
+// statistics are denied makes one anew for each page.
+func lasting(capt *pc.Capture, r *pc.Request) bool {
+	return len(r.CookiesOut) > 0 || slices.ContainsFunc(capt.Storage, func(it pc.StorageItem) bool { return identifier(it.Value) && sends(r, it.Value) })
 }
 
 // sends tells whether a request's address or body carries a stored value, or
