@@ -101,12 +101,17 @@ window.site = (() => {
         case "ask": show(3); break;
         case "back": show(1); break;
         case "close": if (has("close-accepts")) choose({ statistics: true, advertising: true }); else hide(); break;
-        case "save": { const c = {}; for (const t of toggles()) c[t.dataset.purpose] = on(t); choose(c); break; }
+        case "save": { const c = {}; for (const t of toggles()) c[t.dataset.purpose] = c[t.dataset.purpose] || on(t); choose(c); break; }
       }
     });
     onReopen(() => show(root.querySelector('[data-layer="2"]') ? 2 : 1));
     const k = kept();
-    if (k) { hide(); consent(k); } else show(1);
+    if (k) { hide(); consent(k); return; }
+    show(1);
+    if (has("going-on-accepts")) { // whoever sees a second page went on; the window's name is kept from page to page, and is no storage
+      if (window.name === "went-on") consent({ statistics: true, advertising: true });
+      window.name = "went-on";
+    }
   };
   // record is the commonest way to remember: one cookie of the site.
   const record = (name, days = 182) => ({

@@ -59,9 +59,9 @@ func loadCatalog() (*catalog, error) {
 
 // words are the texts that a site took from the lists of its language.
 type words struct {
-	Title, Intro, Accept, Reject, Settings, Save, OK, Close, Sure, SureYes, SettingsTitle              string
-	Necessary, NecessaryText, Statistics, StatisticsText, Advertising, AdvertisingText, Object         string
-	Policy, Privacy, Reopen, Shame, Pay, Implied, Notice, StatNotice, StatOn, StatOff, Withdraw, Keeps string
+	Title, Intro, Accept, Reject, Settings, Save, OK, Close, Sure, SureYes, SettingsTitle                          string
+	Necessary, NecessaryText, Statistics, StatisticsText, Advertising, AdvertisingText, Object                     string
+	Policy, Privacy, Reopen, Shame, Pay, Implied, Legitimate, Notice, StatNotice, StatOn, StatOff, Withdraw, Keeps string
 }
 
 // view is what the files of parts are filled in with.
@@ -108,7 +108,7 @@ func (s *Spec) words(t *Texts) words {
 	return words{
 		Title: title, Intro: fill(intro), Accept: pick(r, b.Accept), Reject: pick(r, b.Reject), Settings: pick(r, b.Settings), Save: pick(r, b.Save), OK: pick(r, b.OK), Close: b.Close,
 		Sure: b.Sure, SureYes: b.SureYes, SettingsTitle: pick(r, b.SettingsTitle), Necessary: pick(r, b.Necessary), NecessaryText: b.NecessaryText, Statistics: pick(r, b.Statistics), StatisticsText: b.StatisticsText,
-		Advertising: pick(r, b.Advertising), AdvertisingText: b.AdvertisingText, Object: pick(r, b.Object), Policy: b.Policy, Privacy: b.Privacy, Reopen: pick(r, b.Reopen), Implied: fill(b.Implied), Notice: b.Notice,
+		Advertising: pick(r, b.Advertising), AdvertisingText: b.AdvertisingText, Object: pick(r, b.Object), Policy: b.Policy, Privacy: b.Privacy, Reopen: pick(r, b.Reopen), Implied: fill(b.Implied), Legitimate: b.Legitimate, Notice: b.Notice,
 		StatNotice: told, Shame: b.Shame, Pay: b.Pay, StatOn: b.StatOn, StatOff: b.StatOff, Withdraw: t.Page.Withdraw, Keeps: fill(t.Page.Keeps),
 	}
 }

@@ -49,6 +49,7 @@ type BannerTexts struct {
 	Shame              string   `yaml:"shame"`
 	Pay                string   `yaml:"pay"`
 	Implied            string   `yaml:"implied"`
+	Legitimate         string   `yaml:"legitimate"`
 	Notice             string   `yaml:"notice"`
 	StatNotice         string   `yaml:"stat_notice"`
 	StatOn             string   `yaml:"stat_on"`

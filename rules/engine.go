@@ -85,7 +85,7 @@ func LoadFS(fsys fs.FS) (*Set, error) {
 		return nil, fmt.Errorf("read the rules: %w", err)
 	}
 	words := []cel.EnvOption{cel.Variable("site", cel.ObjectType("rules.Site")),
-		ext.NativeTypes(reflect.TypeFor[Scene](), reflect.TypeFor[Site](), ext.ParseStructTag("json")), ext.Lists(), ext.Strings()}
+		ext.NativeTypes(reflect.TypeFor[Scene](), reflect.TypeFor[Site](), ext.ParseStructTag("json")), ext.Lists(), ext.Strings(), ext.Bindings()}
 	for _, s := range pc.EveryScenario {
 		words = append(words, cel.Variable(string(s), cel.ObjectType("rules.Scene")))
 	}
