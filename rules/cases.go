@@ -140,7 +140,7 @@ func (s *Set) Check(c Case) (faults []string) {
 }
 
 func (s *Set) finding(rule string, d *pc.Dossier) (pc.Finding, bool) {
-	v := view(d)
+	v := view(d, s.exceptions)
 	for _, r := range s.rules {
 		if r.ID == rule && r.Status != "retired" {
 			return r.judge(d, v), true

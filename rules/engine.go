@@ -21,7 +21,7 @@ import (
 	pc "pecrawler"
 )
 
-//go:embed pecr/*/rule.yaml pecr/*/README.md pecr/*/testdata/*.txtar
+//go:embed pecr/exceptions.yaml pecr/*/rule.yaml pecr/*/README.md pecr/*/testdata/*.txtar
 var embedded embed.FS
 
 // Rule is one rule as its folder states it.
@@ -64,8 +64,9 @@ type compiledRule struct {
 
 // Set is a loaded set of rules.
 type Set struct {
-	rules  []*Rule
-	digest string
+	rules      []*Rule
+	exceptions []Exception
+	digest     string
 }
 
 // Load compiles the rules that are built in.
@@ -106,6 +107,13 @@ func LoadFS(fsys fs.FS) (*Set, error) {
 		}
 		s.rules = append(s.rules, r)
 	}
+	raw, err := fs.ReadFile(fsys, exceptionsFile)
+	if err == nil {
+		s.exceptions, err = readExceptions(raw)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		faults = append(faults, err)
+	}
 	if len(s.rules) == 0 && len(faults) == 0 {
 		faults = append(faults, errors.New("there is no rule"))
 	}
@@ -113,6 +121,7 @@ func LoadFS(fsys fs.FS) (*Set, error) {
 		return nil, err
 	}
 	h := sha256.New()
+	h.Write(raw)
 	for _, r := range s.rules {
 		h.Write(r.digest[:])
 	}
@@ -266,7 +275,7 @@ func (s *Set) Rules() []*Rule { return s.rules }
 
 // Judge gives exactly one finding for each rule that is not retired, by id.
 func (s *Set) Judge(d *pc.Dossier) []pc.Finding {
-	v := view(d)
+	v := view(d, s.exceptions)
 	out := []pc.Finding{}
 	for _, r := range s.rules {
 		if r.Status != "retired" {

@@ -74,6 +74,49 @@ func TestMistakesAreRefused(t *testing.T) {
 	}
 }
 
+// An exception for a sub-purpose is a line of data, in force by the day on which
+// the site was seen.
+func TestExceptions(t *testing.T) {
+	good, err := os.ReadFile("pecr/pre-ad-storage/rule.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cases, err := rules.Cases()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(cases, func(c rules.Case) bool { return c.Rule == "pre-ad-storage" && c.Name == "pixel-cookie" })
+	for text, want := range map[string]pc.RuleOutcome{
+		"[]": pc.Fail,
+		`[{class: nonexempt-advertising, sub: measurement, from: 2026-06-01, cite: SI}]`:                    pc.Pass,
+		`[{class: nonexempt-advertising, from: 2026-06-01, cite: SI}]`:                                      pc.Pass,
+		`[{class: nonexempt-advertising, sub: targeting, from: 2026-06-01, cite: SI}]`:                      pc.Fail,
+		`[{class: nonexempt-advertising, sub: measurement, from: 2027-06-01, cite: SI}]`:                    pc.Fail,
+		`[{class: nonexempt-advertising, sub: measurement, from: 2026-06-01, until: 2026-07-01, cite: SI}]`: pc.Fail,
+	} {
+		m := folder(string(good), "#")
+		m["exceptions.yaml"] = &fstest.MapFile{Data: []byte(text)}
+		set, err := rules.LoadFS(m)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		d := cases[i].Dossier()
+		for k := range d.Storage {
+			d.Storage[k].Sub = "measurement"
+		}
+		if f := set.Judge(d)[0]; f.Outcome != want {
+			t.Errorf("%s: %s, want %s", text, f.Outcome, want)
+		}
+	}
+	for text, want := range map[string]string{"[{class: exempt-strict, from: 2026-06-01, cite: SI}]": "want a class", "[{klass: x}]": "klass", "[{class: nonexempt-other, from: soon, cite: SI}]": "exception 1"} {
+		m := folder(string(good), "#")
+		m["exceptions.yaml"] = &fstest.MapFile{Data: []byte(text)}
+		if _, err := rules.LoadFS(m); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
+
 // folder is a folder with one rule and a case for each outcome that is wanted.
 func folder(rule, readme string) fstest.MapFS {
 	m := fstest.MapFS{"pre-ad-storage/rule.yaml": {Data: []byte(rule)}}

@@ -12,12 +12,19 @@ import (
 // sure is the confidence from which an opinion can carry a finding.
 const sure = 0.8
 
-// view lays a dossier out for the expressions.
-func view(d *pc.Dossier) map[string]any {
+// view lays a dossier out for the expressions, with the exceptions in force when
+// the site was seen.
+func view(d *pc.Dossier, exceptions []Exception) map[string]any {
+	in := inForce(exceptions, captured(d))
 	scenes := map[pc.Scenario]*Scene{}
 	site := &Site{NonExempt: []string{}, Wording: []Wording{}}
 	for _, s := range pc.EveryScenario {
 		scenes[s] = scene(d, s)
+		for _, list := range [][]Item{scenes[s].Storage, scenes[s].Requests} {
+			for i := range list {
+				in.apply(&list[i])
+			}
+		}
 		for _, list := range [][]Item{scenes[s].Storage, scenes[s].Requests} {
 			for _, it := range list {
 				if strings.HasPrefix(it.Class, "nonexempt-") && it.Confidence >= sure && (it.Kind != "" || it.CarriesID) {
@@ -59,7 +66,7 @@ func view(d *pc.Dossier) map[string]any {
 
 // Clicks returns how many clicks accepting and refusing take; -1: not offered.
 func Clicks(d *pc.Dossier) (accept, reject int) {
-	v := view(d)
+	v := view(d, nil)
 	b := v["idle"].(*Scene).Banner
 	return b.ClicksToAccept, b.ClicksToReject
 }
