@@ -162,7 +162,7 @@ func parseSite(c *catalog, raw []byte) (*Site, error) {
 		fmt.Fprintf(&snippets, "%q: () => {\n%s},\n", name, p.files["snippet.js"])
 	}
 	if !s.Raw {
-		s.head = own(map[string]any{"knobs": []string{}}, snippets.String())
+		s.head = own(map[string]any{"knobs": []string{}, "written": true}, snippets.String())
 	}
 	s.head += head
 	s.body = body
@@ -305,7 +305,10 @@ type page struct {
 
 // Withdrawable tells whether the site's own pages offer to withdraw consent.
 func (s *Site) Withdrawable() bool {
-	return s.Spec != nil && s.Spec.Banner != "" && !s.Spec.Has("withdrawal-missing")
+	if s.Spec == nil {
+		return s.Set == "written" && s.Truth.Banner && slices.ContainsFunc(s.parts, func(p *Part) bool { return p.Purpose == "advertising" })
+	}
+	return s.Spec.Banner != "" && !s.Spec.Has("withdrawal-missing")
 }
 
 // Told is what the policy says of the site's own: what is kept after consent, and
@@ -313,6 +316,9 @@ func (s *Site) Withdrawable() bool {
 func (s *Site) Told() []string {
 	var out []string
 	if s.Spec == nil {
+		if s.Withdrawable() {
+			return []string{s.words.Keeps}
+		}
 		return nil
 	}
 	if s.Spec.Banner != "" && !s.Spec.Has("policy-says-little") {

@@ -74,6 +74,12 @@ window.site = (() => {
 
   const onReopen = (f) => { site.reopen = f; };
   const withdraw = () => {
+    if (plan.written) { // such a site forgets the choice and what it allowed, and asks again
+      localStorage.clear();
+      for (const c of document.cookie.split("; ")) for (const d of ["", `; domain=${domain()}`]) document.cookie = `${c.split("=")[0]}=; path=/; max-age=0${d}`;
+      location.reload();
+      return;
+    }
     localStorage.setItem("site-choice", "withdrawn");
     if (!has("withdrawal-ignored")) { clean(plan.statistics); clean(plan.advertising); }
     location.reload();
