@@ -39,7 +39,7 @@ type Scene struct {
 	Signals  []Signal  `json:"signals"`  // behaviour that more than one fact shows
 	Reads    int       `json:"reads"`    // how often scripts asked what tells devices or visitors apart, as far as it was recorded
 	Consent  []Reading `json:"consent"`  // what the page's consent interfaces said
-	Wording  []Wording `json:"wording"`  // what the banner's text says
+	Wording  []Wording `json:"wording"`  // what the banner and notices on the page say
 	Acts     []Act     `json:"acts"`     // what was pressed
 	Acted    bool      `json:"acted"`    // the choice was made and took effect
 
