@@ -174,9 +174,8 @@ func (c colour) luminance() float64 {
 	part := func(v float64) float64 {
 		if v /= 255; v <= .04045 {
 			return v / 12.92
-		} else {
-			return math.Pow((v+.055)/1.055, 2.4)
 		}
+		return math.Pow((v+.055)/1.055, 2.4)
 	}
 	return .2126*part(c.r) + .7152*part(c.g) + .0722*part(c.b)
 }

@@ -24,7 +24,7 @@ const (
 var notImplied = wordRE(`can`, `may`, `could`, `choose`, `click(?:ing)?`, `buttons?`, `select(?:ing)?`, `press(?:ing)?`, `whether`, `without`, `unless`, `not`, `never`, `don't`, `won't`, `asked?`, `allwch`, `heb`, `clicio`, `oni bai`, `können`, `nicht`, `ohne`, `klicken`, `peut`, `pouvez`, `sans`, `cliqu\pL+`, `puede`, `sin`, `clic`, `puoi`, `senza`, `kunt`, `zonder`, `klik\pL*`, `możesz`, `bez`, `pode`, `sem`, `clicar`, `puteți`, `fără`)
 
 // aboutStorage is in sentences about what is stored on devices. It is constant.
-var aboutStorage = regexp.MustCompile(`cookie|[cg]wci|track|tracio|similar technolog|data|preifat|privacy|datenschutz`)
+var aboutStorage = regexp.MustCompile(`cookie|[cg]wci|tracking|trackers|tracio|similar technolog|technolegau tebyg`)
 
 // sentences are the readings of a banner's sentences. They are constant.
 var sentences = []struct {

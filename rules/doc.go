@@ -32,7 +32,7 @@ import (
 
 // Scene is one scenario.
 type Scene struct {
-	Ran      bool      `json:"ran"` // close and scroll are run only where the banner suggests them
+	Ran      bool      `json:"ran"` // close and scroll are run only where the banner suggests them: else they hold nothing, and nothing is missing
 	Banner   Banner    `json:"banner"`
 	Storage  []Item    `json:"storage"`  // everything stored, with its purpose
 	Requests []Item    `json:"requests"` // classified requests
