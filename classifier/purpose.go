@@ -179,8 +179,19 @@ func (c *Classifier) storagePurposes(capt *pc.Capture) []pc.Purpose {
 	return out
 }
 
-// Storage gives the opinion about one stored item on a site.
+// Storage gives the opinion about one stored item on a site, which is a
+// registrable domain.
 func (c *Classifier) Storage(site string, it *pc.StorageItem) pc.Purpose {
+	return c.storageOf(site, it, true)
+}
+
+// StorageRow is [Classifier.Storage] for an item that was written down, perhaps
+// without its value, on a site that may be named by any of its hosts.
+func (c *Classifier) StorageRow(site string, it *pc.StorageItem, valued bool) pc.Purpose {
+	return c.storageOf(siteOf(site), it, valued)
+}
+
+func (c *Classifier) storageOf(site string, it *pc.StorageItem, valued bool) pc.Purpose {
 	p := pc.Purpose{Kind: it.Kind, Host: it.Host, Name: it.Name, Class: pc.Unknown, Claim: pc.Claim{Basis: "none", Why: "no list knows this name, and nothing else tells its purpose"}}
 	other := siteOf(it.Host) != site
 	for i := range c.storage {
@@ -195,16 +206,19 @@ func (c *Classifier) Storage(site string, it *pc.StorageItem) pc.Purpose {
 		}
 		advert := strings.HasPrefix(string(e.class), "nonexempt-")
 		switch {
-		case advert && optOut(it.Value):
+		case advert && valued && optOut(it.Value):
 			p.Entity = e.entity
 			p.Claim = pc.Claim{Confidence: .6, Basis: "name-list", Why: fmt.Sprintf("the name is that of “%s”, but its value says that it is off", e.what)}
-		case advert && e.shape != nil && !e.shape.MatchString(it.Value):
+		case advert && valued && e.shape != nil && !e.shape.MatchString(it.Value):
 			p.Class, p.Sub, p.Entity = e.class, e.sub, e.entity
 			p.Claim = pc.Claim{Confidence: .6, Basis: "name-list", Why: fmt.Sprintf("the name is that of “%s”, but its value has not the shape that is usual there", e.what)}
 		default:
 			p.Class, p.Sub, p.Entity = e.class, e.sub, e.entity
 			conf, why := .97, fmt.Sprintf("the name is that of “%s”", e.what)
-			if e.shape != nil {
+			switch {
+			case !valued && e.shape != nil:
+				conf, why = .9, why+"; its value is not known"
+			case e.shape != nil:
 				conf, why = .99, why+" and its value has the usual shape"
 			}
 			if e.class == pc.ExemptStrict && other {

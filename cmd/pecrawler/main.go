@@ -57,6 +57,7 @@ func commands() []command {
 		{"compare", "SWEEP SWEEP", "what changed from one sweep to another", compareCmd},
 		{"bundle", "show|verify|export FILE, hold|release|expire", "look into sealed bundles, check them, write them as HAR and WACZ, keep or let go of them", bundleCmd},
 		{"rules", "list|show|test|new [RULE]", "the rules, with their law, their traps and their cases; new begins one", rulesCmd},
+		{"classify", "controls|storage|wording|page [FILE]", "opinions on rows of JSON, one line for one line, for whoever wants to examine the classifier", classifyCmd},
 		{"lab", "[score VERDICTS]", "serve the test web on loopback; score: compare the verdicts of its sweep with the truth", labCmd},
 		{"doctor", "", "check that this machine can run visits", doctorCmd},
 	}
