@@ -1,6 +1,10 @@
 // Package store is the index of sweeps: their sites, the results of visits and
 // the last words on sites, in SQL. It holds no evidence, and everything in it
-// but the lists can be made again from the bundles.
+// but the lists and what people did can be made again from the bundles.
+//
+// What people did is kept apart: a [Decision] and an [Entry] of the audit log
+// are never changed, and the database itself refuses to. A [Case] is where the
+// review of a flagged site stands.
 //
 // Writes are keyed by what they say, so that doing one twice changes nothing:
 // after a crash the queue sends again what it is not sure of.
@@ -248,7 +252,7 @@ func (s *Store) PutWord(ctx context.Context, v pc.Verdict) error {
 				return err
 			}
 		}
-		return nil
+		return file(ctx, tx, v)
 	})
 }
 
