@@ -55,6 +55,7 @@ func commands() []command {
 		{"rejudge", "SWEEP", "judge the stored bundles of a sweep again; says and stores what would change", rejudgeCmd},
 		{"report", "SWEEP", "the figures of a sweep, as a page, PDF, CSV or JSON", reportCmd},
 		{"compare", "SWEEP SWEEP", "what changed from one sweep to another", compareCmd},
+		{"audit", "verify|export", "check the log of what people did, or write it out as JSON lines", auditCmd},
 		{"bundle", "show|verify|export FILE, hold|release|expire", "look into sealed bundles, check them, write them as HAR and WACZ, keep or let go of them", bundleCmd},
 		{"rules", "list|show|test|new [RULE]", "the rules, with their law, their traps and their cases; new begins one", rulesCmd},
 		{"classify", "controls|storage|wording|page [FILE]", "opinions on rows of JSON, one line for one line, for whoever wants to examine the classifier", classifyCmd},

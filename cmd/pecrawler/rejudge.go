@@ -70,7 +70,7 @@ func rejudgeCmd(ctx context.Context, e env, args []string) error {
 	made := store.Judgement{Sweep: sweep.ID, MadeBy: strings.Join([]string{"classifier " + j.cls.Version(), "lists " + j.cls.Lists(), "rules " + j.set.Digest()}, ", "), Made: time.Now()}
 	begin := time.Now()
 	var changes []store.Change
-	bundles := 0
+	bundles, decided := 0, 0
 	for ; ; made.Sites += page {
 		words, total, err := st.Words(ctx, sweep.ID, store.Filter{Limit: page, Offset: made.Sites})
 		if err != nil {
@@ -85,6 +85,11 @@ func rejudgeCmd(ctx context.Context, e env, args []string) error {
 			if diff := difference(old, now[i]); diff != "" {
 				changes = append(changes, store.Change{Site: old.Site, Was: old.Overall, Differs: diff, Now: now[i]})
 				fmt.Fprintf(e.stdout, "%s: %s\n", old.Site, diff)
+				n, err := touched(ctx, e.stdout, st, old)
+				if err != nil {
+					return err
+				}
+				decided += n
 			}
 			if err := json.NewEncoder(lines).Encode(now[i]); err != nil {
 				return err
@@ -100,9 +105,26 @@ func rejudgeCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	took := time.Since(begin)
-	fmt.Fprintf(e.stdout, "%d of %d sites would change.\n", made.Changed, made.Sites)
+	fmt.Fprintf(e.stdout, "%d of %d sites would change; somebody has decided on %d of them.\n", made.Changed, made.Sites, decided)
 	fmt.Fprintf(e.stderr, "%d bundles judged in %s, %.0f a second, by %s\n", bundles, took.Round(10*time.Millisecond), float64(bundles)/took.Seconds(), made.MadeBy)
 	return nil
+}
+
+// touched says which human decisions speak of a site whose word would change,
+// and returns 1 if there are any: they stand until somebody decides again.
+func touched(ctx context.Context, w io.Writer, st *store.Store, old pc.Verdict) (int, error) {
+	ds, err := st.Decisions(ctx, old.Sweep, old.Site)
+	if err != nil || len(ds) == 0 {
+		return 0, err
+	}
+	for _, d := range ds {
+		of := "the site"
+		if d.Rule != "" {
+			of = d.Rule
+		}
+		fmt.Fprintf(w, "  touches a decision: %s on %s by %s, %s\n", d.Act, of, d.By, d.At.Format(time.DateTime))
+	}
+	return 1, nil
 }
 
 // page is how many words are held at a time.
