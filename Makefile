@@ -4,12 +4,13 @@
 # make review                  the review page of what was swept
 # make bench, soak, repeat, score   the figures in docs/
 # make record                  the record of the tool in docs/accountability, with the figures of score
+# make frontend                the style sheet of the review page, after a change of review/frontend
 # make lab-check               is the truth of the test web true? asked of another driver
 OUT   ?= pecrawler-data
 FLAGS ?=
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: sweep review test check build setup bench soak repeat score record lab-check
+.PHONY: sweep review test check build setup bench soak repeat score record lab-check frontend
 sweep: build
 	@if [ -n "$(SITES)" ]; then exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) "$(SITES)"; else exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) --lab; fi
 
@@ -52,3 +53,6 @@ record:
 CHECK_FLAGS ?= --jobs 6
 lab-check: build
 	@./lab/check/run.sh $(CHECK_FLAGS)
+
+frontend:
+	@./review/frontend/build.sh

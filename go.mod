@@ -5,6 +5,7 @@ go 1.26.8
 ignore (
 	./lab/check/node_modules
 	./lab/npm/node_modules
+	./review/frontend/node_modules
 )
 
 require (

@@ -58,6 +58,7 @@ func New(st *store.Store, v *evidence.Vault, log *slog.Logger) (*Handler, error)
 		"short":   func(s string) string { return s[:min(len(s), 19)] },
 		"when":    func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 MST") },
 		"join":    strings.Join,
+		"tag":     tagClass,
 		"path":    url.PathEscape,
 		"count":   func(n store.Counts, overall string) int { return n.Overall[pc.Overall(overall)] },
 		"conf":    func(f float64) string { return fmt.Sprintf("%.2f", f) },
@@ -73,11 +74,24 @@ func New(st *store.Store, v *evidence.Vault, log *slog.Logger) (*Handler, error)
 	h.page("GET /api/sweeps/{sweep}/verdicts", h.apiVerdicts)
 	h.page("GET /api/sweeps/{sweep}/sites/{site}", h.apiSite)
 	h.page("GET /", func(http.ResponseWriter, *http.Request) error { return store.ErrNotFound }) // a page like the others, in a language
-	h.mux.HandleFunc("GET /assets/style.css", func(w http.ResponseWriter, r *http.Request) {
+	h.mux.HandleFunc("GET /assets/pecrawler.css", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=300")
-		http.ServeFileFS(w, r, files, "assets/style.css")
+		http.ServeFileFS(w, r, files, "assets/pecrawler.css")
 	})
 	return h, nil
+}
+
+// tagClass is the colour of a word: the word itself is always there too.
+func tagClass(word any) string {
+	switch fmt.Sprint(word) {
+	case "flagged", "fail":
+		return "govuk-tag--red"
+	case "review", "unsure":
+		return "govuk-tag--orange"
+	case "clear", "pass":
+		return "govuk-tag--green"
+	}
+	return "govuk-tag--grey"
 }
 
 // policy forbids everything that the pages do not need, scripts first of all.

@@ -115,7 +115,7 @@ func TestPages(t *testing.T) {
 		{"/sweeps/one?overall=clear", 200, "No site is like that"},
 		{"/sweeps/one?rule=pre-ad-storage", 200, "shop.example"},
 		{"/sweeps/one/sites/shop.example", 200, "idle/storage/0"},
-		{"/sweeps/one/sites/shop.example", 200, `<rect class="press" x="1" y="2" width="3" height="4"`},
+		{"/sweeps/one/sites/shop.example", 200, `<rect x="1" y="2" width="3" height="4"`},
 		{"/sweeps/one/sites/later.example", 404, "nothing here"},
 		{"/sweeps/two", 404, "nothing here"},
 		{"/nothing", 404, "nothing here"},
@@ -126,10 +126,22 @@ func TestPages(t *testing.T) {
 		{"/bundles/" + digest, 200, "PK"},
 		{"/api/sweeps/one/verdicts", 200, `"total":1`},
 		{"/api/sweeps/one/sites/shop.example", 200, `"overall":"flagged"`},
-		{"/assets/style.css", 200, "body"},
+		{"/assets/pecrawler.css", 200, "govuk-button"},
 	} {
 		if code, body, _ := get(t, srv.URL+c.path); code != c.code || !strings.Contains(body, c.says) {
 			t.Errorf("%s: %d, says %q: %v; want %d", c.path, code, c.says, strings.Contains(body, c.says), c.code)
+		}
+	}
+}
+
+// The crown and the typeface of GOV.UK belong to the government's own services,
+// and the style sheet loads nothing from anywhere.
+func TestStyleSheet(t *testing.T) {
+	srv, _ := serve(t)
+	_, css, _ := get(t, srv.URL+"/assets/pecrawler.css")
+	for _, no := range []string{"GDS Transport", "@font-face", "url(", "@import", "crown"} {
+		if strings.Contains(css, no) {
+			t.Errorf("the style sheet has %q", no)
 		}
 	}
 }
