@@ -1,33 +1,45 @@
-// Package review is the web page on which people look at what a sweep found:
-// the sweeps, the sites of one by their last word, and one site with its
-// findings, its pictures with what was found drawn in, and the references into
-// the evidence. It shows verdicts and makes none.
+// Package review is where people look at what a sweep found and decide: the
+// sweeps, the queue of flagged sites, and one site with its findings, its
+// pictures with what was found drawn in, everything that was stored and sent,
+// and the evidence behind each statement one link away. It shows verdicts and
+// makes none.
 //
 // Pages come ready from the server, work without scripts and hold none: the
 // content policy forbids them, so that hostile text from a page stays text.
-// Values of stored items are not shown; they are in the bundle.
+// Such text is escaped, shortened and kept from turning the direction of
+// writing ([shown]); none of it is drawn into pictures. Values of stored items
+// are masked until somebody asks for one, and that is logged.
 //
-//	GET /                                     the sweeps
-//	GET /sweeps/{sweep}                       its sites; ?overall= ?rule= ?q= ?page=
-//	GET /sweeps/{sweep}/sites/{site}          one site
-//	GET /bundles/{digest}                     the sealed file
-//	GET /bundles/{digest}/screens/{scenario}/{n}   a picture of it
-//	GET /api/sweeps/{sweep}/verdicts          the last words, as JSON
-//	GET /api/sweeps/{sweep}/sites/{site}      one of them
+// Whoever uses the pages is somebody ([Person]), signed in by a link that works
+// once. What they see of the evidence and what they do goes into the audit log.
+// Every form holds a token that no other site knows.
+//
+//	GET  /                                         the sweeps
+//	GET  /sign-in?code=                            use a link up
+//	GET  /sweeps/{sweep}                           its sites; ?overall= ?rule= ?q= ?page=
+//	GET  /sweeps/{sweep}/sites/{site}              one site
+//	POST /sweeps/{sweep}/sites/{site}/decisions    decide on it; /take and /release: have the case
+//	GET  /queue                                    flagged and review sites, filtered and sorted
+//	POST /queue/next                               take the first that nobody has
+//	GET  /revisits.txt                             sites that somebody wants another visit of, one a line
+//	GET  /audit                                    the log, for leads
+//	GET  /bundles/{digest}                         the sealed file; /har and /wacz: in those forms
+//	GET  /bundles/{digest}/screens/{scenario}/{n}  a picture of it; /whole/{scenario}: of the whole page
+//	GET  /bundles/{digest}/{scenario}/{kind}/{n}   one item of it, masked; POST: unmasked
+//	GET  /api/sweeps/{sweep}/verdicts              the last words, as JSON
+//	GET  /api/sweeps/{sweep}/sites/{site}          one of them
 package review
 
 import (
 	"bytes"
+	"context"
 	"embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"html/template"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"path"
-	"strconv"
 	"strings"
 	"time"
 
@@ -39,60 +51,91 @@ import (
 //go:embed templates assets
 var files embed.FS
 
+// Options are what the pages are served with.
+type Options struct {
+	// People may sign in, each by their own link.
+	People []Person
+	// Opinions are formed by the classifier of this program: why something is
+	// called what it is called, and what is drawn around controls. When nil, the
+	// pages show what the verdicts kept of it.
+	Opinions func(*evidence.Bundle) pc.Annotations
+	// Second is the share of first readings, 0 to 1, that a second reader reads
+	// without seeing the first.
+	Second float64
+	// Now is the clock; nil: the system's.
+	Now func() time.Time
+}
+
 // Handler serves the pages.
 type Handler struct {
-	store *store.Store
-	vault *evidence.Vault
-	log   *slog.Logger
-	tmpl  *template.Template
-	mux   *http.ServeMux
+	store  *store.Store
+	vault  *evidence.Vault
+	shelf  *shelf
+	log    *slog.Logger
+	door   *door
+	opt    Options
+	tmpl   *template.Template
+	routes http.Handler
 }
 
 // New returns the pages of a store and its evidence.
-func New(st *store.Store, v *evidence.Vault, log *slog.Logger) (*Handler, error) {
-	h := &Handler{store: st, vault: v, log: log, mux: http.NewServeMux()}
+func New(st *store.Store, v *evidence.Vault, log *slog.Logger, opt Options) (*Handler, error) {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	h := &Handler{store: st, vault: v, shelf: newShelf(v, opt.Opinions), log: log, door: newDoor(opt.Now), opt: opt}
 	var err error
-	h.tmpl, err = template.New("").Funcs(template.FuncMap{
-		"words":   func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "-", " ") },
-		"percent": func(n, of int) string { return fmt.Sprintf("%.1f %%", 100*float64(n)/float64(max(of, 1))) },
-		"short":   func(s string) string { return s[:min(len(s), 19)] },
-		"when":    func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 MST") },
-		"join":    strings.Join,
-		"tag":     tagClass,
-		"path":    url.PathEscape,
-		"count":   func(n store.Counts, overall string) int { return n.Overall[pc.Overall(overall)] },
-		"conf":    func(f float64) string { return fmt.Sprintf("%.2f", f) },
-	}).ParseFS(files, "templates/*.html")
-	if err != nil {
+	if h.tmpl, err = template.New("").Funcs(funcs()).ParseFS(files, "templates/*.html"); err != nil {
 		return nil, fmt.Errorf("templates of the review page: %w", err)
 	}
-	h.page("GET /{$}", h.sweeps)
-	h.page("GET /sweeps/{sweep}", h.sites)
-	h.page("GET /sweeps/{sweep}/sites/{site}", h.site)
-	h.page("GET /bundles/{digest}", h.bundle)
-	h.page("GET /bundles/{digest}/screens/{scenario}/{n}", h.screen)
-	h.page("GET /api/sweeps/{sweep}/verdicts", h.apiVerdicts)
-	h.page("GET /api/sweeps/{sweep}/sites/{site}", h.apiSite)
-	h.page("GET /", func(http.ResponseWriter, *http.Request) error { return store.ErrNotFound }) // a page like the others, in a language
-	h.mux.HandleFunc("GET /assets/pecrawler.css", func(w http.ResponseWriter, r *http.Request) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /sign-in", h.signIn)
+	mux.HandleFunc("GET /assets/pecrawler.css", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=300")
 		http.ServeFileFS(w, r, files, "assets/pecrawler.css")
 	})
+	for pattern, do := range h.pages() {
+		mux.HandleFunc(pattern, h.page(do))
+	}
+	h.routes = http.NewCrossOriginProtection().Handler(mux)
 	return h, nil
 }
 
-// tagClass is the colour of a word: the word itself is always there too.
-func tagClass(word any) string {
-	switch fmt.Sprint(word) {
-	case "flagged", "fail":
-		return "govuk-tag--red"
-	case "review", "unsure":
-		return "govuk-tag--orange"
-	case "clear", "pass":
-		return "govuk-tag--green"
+// pages are what only people who are signed in see.
+func (h *Handler) pages() map[string]func(*call) error {
+	return map[string]func(*call) error{
+		"GET /":                                        func(*call) error { return store.ErrNotFound }, // a page like the others, in a language
+		"GET /{$}":                                     h.sweeps,
+		"GET /sweeps/{sweep}":                          h.sites,
+		"GET /sweeps/{sweep}/sites/{site}":             h.site,
+		"GET /bundles/{digest}":                        h.bundle,
+		"GET /bundles/{digest}/har":                    h.har,
+		"GET /bundles/{digest}/wacz":                   h.wacz,
+		"GET /bundles/{digest}/screens/{scenario}/{n}": h.screen,
+		"GET /bundles/{digest}/whole/{scenario}":       h.whole,
+		"GET /bundles/{digest}/{scenario}/{kind}/{n}":  h.item,
+		"POST /bundles/{digest}/{scenario}/{kind}/{n}": h.item,
+		"GET /api/sweeps/{sweep}/verdicts":             h.apiVerdicts,
+		"GET /api/sweeps/{sweep}/sites/{site}":         h.apiSite,
+		"POST /sweeps/{sweep}/sites/{site}/decisions":  h.decide,
+		"POST /sweeps/{sweep}/sites/{site}/take":       h.take,
+		"POST /sweeps/{sweep}/sites/{site}/release":    h.release,
+		"GET /queue":                                   h.queue,
+		"POST /queue/next":                             h.next,
+		"GET /revisits.txt":                            h.revisits,
+		"GET /audit":                                   h.audit,
+		"POST /sign-out":                               h.signOut,
 	}
-	return "govuk-tag--grey"
 }
+
+// Invite returns a link that signs a person in, once. base is the address that
+// the pages are served at.
+func (h *Handler) Invite(base string, p Person) string {
+	return strings.TrimSuffix(base, "/") + "/sign-in?code=" + h.door.invite(p)
+}
+
+// People returns who may sign in.
+func (h *Handler) People() []Person { return h.opt.People }
 
 // policy forbids everything that the pages do not need, scripts first of all.
 const policy = "default-src 'none'; img-src 'self'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -104,39 +147,95 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	hd.Set("X-Content-Type-Options", "nosniff")
 	hd.Set("Referrer-Policy", "no-referrer")
 	hd.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.mux.ServeHTTP(w, r)
+	hd.Set("Cross-Origin-Opener-Policy", "same-origin")
+	if !loopback(r.Host) {
+		h.problem(w, r, http.StatusForbidden, "Only on this machine", "The pages are served on loopback addresses, such as 127.0.0.1 and localhost.")
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+	h.routes.ServeHTTP(w, r)
 }
 
-// page registers a handler that returns its error: one place decides what
-// people see of it.
-func (h *Handler) page(pattern string, do func(w http.ResponseWriter, r *http.Request) error) {
-	h.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		err := do(w, r)
-		switch {
-		case err == nil:
-		case errors.Is(err, store.ErrNotFound):
-			h.problem(w, http.StatusNotFound, "There is nothing here", "The sweep or site does not exist, or has no last word yet.")
-		case r.Context().Err() != nil: // nobody waits for the answer
-		default:
-			var damaged *evidence.DamagedError
-			if errors.As(err, &damaged) {
-				h.log.Error("damaged evidence", "path", r.URL.Path, "err", err)
-				h.problem(w, http.StatusInternalServerError, "The evidence is damaged", damaged.Error())
-				return
-			}
-			h.log.Error("review page", "path", r.URL.Path, "err", err)
-			h.problem(w, http.StatusInternalServerError, "This page could not be made", "The log of the program says why.")
+// call is one request of somebody who is signed in.
+type call struct {
+	session
+	w http.ResponseWriter
+	r *http.Request
+}
+
+// view is what every template gets; D is the page's own.
+type view struct {
+	Title string
+	Here  string // which part of the navigation it belongs to
+	Who   *session
+	D     any
+}
+
+// refusal is an answer that is no fault of the program.
+type refusal struct {
+	status      int
+	title, text string
+}
+
+func (e *refusal) Error() string { return e.title + ": " + e.text }
+
+// page lets in whoever is signed in, and looks at the token of what changes
+// something. Handlers return their errors: one place decides what people see.
+func (h *Handler) page(do func(*call) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		s, ok := h.door.who(r)
+		if !ok {
+			h.problem(w, r, http.StatusUnauthorized, "Sign in", "Use the link that the program printed when it started. It works once.")
+			return
 		}
-	})
+		if r.Method == http.MethodPost && !s.genuine(r) {
+			h.problem(w, r, http.StatusForbidden, "This form is not from your session", "Go back, load the page again and repeat what you did.")
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store") // what a shared machine's next user must not find
+		if err := do(&call{s, w, r}); err != nil {
+			h.failed(w, r, err)
+		}
+	}
 }
 
-func (h *Handler) problem(w http.ResponseWriter, status int, title, text string) {
-	h.render(w, status, "problem.html", map[string]any{"Title": title, "Text": text})
+// failed shows what went wrong, as far as it is anybody's business.
+func (h *Handler) failed(w http.ResponseWriter, r *http.Request, err error) {
+	var refused *refusal
+	var damaged *evidence.DamagedError
+	switch {
+	case errors.As(err, &refused):
+		h.problem(w, r, refused.status, refused.title, refused.text)
+	case errors.Is(err, store.ErrNotFound):
+		h.problem(w, r, http.StatusNotFound, "There is nothing here", "The sweep, site or item does not exist, or has no last word yet.")
+	case r.Context().Err() != nil: // nobody waits for the answer
+	case errors.As(err, &damaged):
+		h.log.Error("damaged evidence", "path", r.URL.Path, "err", err)
+		h.problem(w, r, http.StatusInternalServerError, "The evidence is damaged", damaged.Error())
+	default:
+		h.log.Error("review page", "path", r.URL.Path, "err", err)
+		h.problem(w, r, http.StatusInternalServerError, "This page could not be made", "The log of the program says why.")
+	}
 }
 
-func (h *Handler) render(w http.ResponseWriter, status int, name string, data any) error {
+func (h *Handler) problem(w http.ResponseWriter, r *http.Request, status int, title, text string) {
+	v := &view{Title: title, D: text}
+	if s, ok := h.door.who(r); ok {
+		v.Who = &s
+	}
+	if err := h.render(w, status, "problem.html", v); err != nil {
+		h.log.Error("review page", "path", r.URL.Path, "err", err)
+	}
+}
+
+// show renders a page for somebody who is signed in.
+func (h *Handler) show(c *call, name, title, here string, d any) error {
+	return h.render(c.w, http.StatusOK, name, &view{Title: title, Here: here, Who: &c.session, D: d})
+}
+
+func (h *Handler) render(w http.ResponseWriter, status int, name string, v *view) error {
 	var b bytes.Buffer
-	if err := h.tmpl.ExecuteTemplate(&b, name, data); err != nil {
+	if err := h.tmpl.ExecuteTemplate(&b, name, v); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -145,246 +244,43 @@ func (h *Handler) render(w http.ResponseWriter, status int, name string, data an
 	return err
 }
 
-func (h *Handler) sweeps(w http.ResponseWriter, r *http.Request) error {
-	sweeps, err := h.store.Sweeps(r.Context())
-	if err != nil {
-		return err
-	}
-	type row struct {
-		store.Sweep
-		store.Counts
-	}
-	var rows []row
-	for _, s := range sweeps {
-		n, err := h.store.Counts(r.Context(), s.ID)
-		if err != nil {
-			return err
-		}
-		rows = append(rows, row{s, n})
-	}
-	return h.render(w, http.StatusOK, "sweeps.html", map[string]any{"Title": "Sweeps", "Rows": rows})
+// note writes to the audit log.
+func (h *Handler) note(ctx context.Context, p Person, act, subject, detail string) error {
+	return h.store.Note(ctx, store.Entry{At: h.opt.Now(), Who: p.Name, Act: act, Subject: subject, Detail: detail})
 }
 
-// pageSize is how many sites a page lists.
-const pageSize = 50
-
-// words are the last words in the order in which people look.
-func words() []pc.Overall {
-	return []pc.Overall{pc.Flagged, pc.Review, pc.Clear, pc.NotAssessed}
+// funcs are the words that templates use.
+func funcs() template.FuncMap {
+	return template.FuncMap{
+		"t": shown, "plain": plain, "raw": raw, "capital": capital, "plural": plural, "tag": tagClass, "join": strings.Join, "path": url.PathEscape,
+		"words":      func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "-", " ") },
+		"percent":    func(n, of int) string { return fmt.Sprintf("%.1f %%", 100*float64(n)/float64(max(of, 1))) },
+		"short":      func(s string) string { return s[:min(len(s), 19)] },
+		"when":       func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 MST") },
+		"count":      func(n store.Counts, overall string) int { return n.Overall[pc.Overall(overall)] },
+		"conf":       func(f float64) string { return fmt.Sprintf("%.2f", f) },
+		"day":        func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
+		"list":       func(vs ...any) []any { return vs },
+		"groupOf":    group,
+		"answer":     answerOf,
+		"reasonText": reasonText,
+		"offered":    offered,
+		"phase":      bandTitle,
+		"add":        func(a, b int) int { return a + b },
+	}
 }
 
-func (h *Handler) sites(w http.ResponseWriter, r *http.Request) error {
-	sweep, err := h.store.Sweep(r.Context(), r.PathValue("sweep"))
-	if err != nil {
-		return err
+// tagClass is the colour of a word: the word itself is always there too.
+func tagClass(word any) string {
+	switch fmt.Sprint(word) {
+	case "flagged", "fail", "uphold", "nonexempt", store.Disagreement:
+		return "govuk-tag--red"
+	case "review", "unsure", "conditional", store.SecondReading:
+		return "govuk-tag--orange"
+	case "clear", "pass", "dismiss", "exempt":
+		return "govuk-tag--green"
+	case store.Undecided:
+		return "govuk-tag--blue"
 	}
-	n, err := h.store.Counts(r.Context(), sweep.ID)
-	if err != nil {
-		return err
-	}
-	q := r.URL.Query()
-	page, _ := strconv.Atoi(q.Get("page")) // nonsense is the first page
-	page = max(page, 1)
-	f := store.Filter{Overall: pc.Overall(q.Get("overall")), Rule: q.Get("rule"), Query: q.Get("q"), Limit: pageSize, Offset: (page - 1) * pageSize}
-	list, total, err := h.store.Words(r.Context(), sweep.ID, f)
-	if err != nil {
-		return err
-	}
-	link := func(to int) string {
-		v := url.Values{}
-		for _, k := range []string{"overall", "rule", "q"} {
-			if q.Get(k) != "" {
-				v.Set(k, q.Get(k))
-			}
-		}
-		v.Set("page", strconv.Itoa(to))
-		return "?" + v.Encode()
-	}
-	type tab struct {
-		Overall pc.Overall
-		N       int
-		Bar     int // length in tenths of a unit of 1000
-	}
-	var tabs []tab
-	for _, ov := range words() {
-		tabs = append(tabs, tab{ov, n.Overall[ov], 1000 * n.Overall[ov] / max(n.Sites, 1)})
-	}
-	data := map[string]any{"Title": "Sweep " + sweep.ID, "Sweep": sweep, "Counts": n, "Tabs": tabs, "List": list, "Total": total, "Filter": f, "Page": page, "From": (page-1)*pageSize + 1}
-	if page > 1 {
-		data["Prev"] = link(page - 1)
-	}
-	if page*pageSize < total {
-		data["Next"] = link(page + 1)
-	}
-	return h.render(w, http.StatusOK, "sites.html", data)
-}
-
-// picture is one screen with what is drawn on it.
-type picture struct {
-	Src           string
-	Alt           string
-	Caption       string
-	Width, Height int
-	Boxes         []drawn
-}
-
-// drawn is a box on a picture.
-type drawn struct {
-	pc.Box
-	Kind  string // banner, or the action of a control, or press
-	Label string
-}
-
-// visit is one bundle of a site, as the page shows it.
-type visit struct {
-	Digest   string
-	Number   int
-	Sealed   time.Time
-	Verdict  pc.Verdict
-	Pictures []picture
-	Acts     []string
-	Error    string
-}
-
-func (h *Handler) site(w http.ResponseWriter, r *http.Request) error {
-	ctx := r.Context()
-	word, err := h.store.Word(ctx, r.PathValue("sweep"), r.PathValue("site"))
-	if err != nil {
-		return err
-	}
-	results, err := h.store.Results(ctx, word.Sweep, word.Site)
-	if err != nil {
-		return err
-	}
-	var visits []visit
-	for _, v := range results {
-		vis := visit{Number: v.Visit, Verdict: v}
-		if len(v.Bundles) > 0 {
-			vis.Digest = v.Bundles[0]
-			b, err := h.vault.Open(ctx, vis.Digest)
-			if err != nil {
-				h.log.Error("bundle for the review page", "bundle", vis.Digest, "err", err)
-				vis.Error = err.Error()
-			} else {
-				vis.Sealed = b.Manifest().SealedAt
-				vis.Pictures, vis.Acts = look(b)
-			}
-		}
-		visits = append(visits, vis)
-	}
-	storage, unknown := 0, 0
-	for _, s := range word.Storage {
-		storage++
-		if s.Class == pc.Unknown {
-			unknown++
-		}
-	}
-	return h.render(w, http.StatusOK, "site.html", map[string]any{"Title": word.Site, "Word": word, "Visits": visits, "Stored": storage, "Unknown": unknown})
-}
-
-// look gathers the pictures of a bundle and says what was done to the page.
-func look(b *evidence.Bundle) (pics []picture, acts []string) {
-	for _, s := range pc.EveryScenario {
-		c := b.Captures()[s]
-		if c == nil {
-			continue
-		}
-		for i, snap := range c.Pages {
-			if snap.Screen == "" {
-				continue
-			}
-			p := picture{
-				Src:   fmt.Sprintf("/bundles/%s/screens/%s/%d", b.Digest(), s, i),
-				Alt:   fmt.Sprintf("The page in the scenario %s, %s, layer %d, %.1f seconds after it was asked for", s, snap.Mark, snap.Layer, float64(snap.At)/1000),
-				Width: c.Environment.Width, Height: c.Environment.Height,
-			}
-			p.Caption = fmt.Sprintf("%s: %s, at %.1f s", s, snap.Mark, float64(snap.At)/1000)
-			if snap.Layer > 1 {
-				p.Caption += fmt.Sprintf(", layer %d", snap.Layer)
-			}
-			for _, a := range c.Acts {
-				if a.Page == i {
-					p.Boxes = append(p.Boxes, drawn{a.Box, "press", fmt.Sprintf("pressed: %s", a.Text)})
-				}
-			}
-			pics = append(pics, p)
-		}
-		for _, a := range c.Acts {
-			acts = append(acts, fmt.Sprintf("%s, at %.1f s: pressed “%s” as %s, because %s. Effect: %s.", s, float64(a.At)/1000, a.Text, a.Purpose, a.Why, a.Effect))
-		}
-		if why, ok := c.Missing[pc.ArtifactAct]; ok {
-			acts = append(acts, fmt.Sprintf("%s: nothing was pressed: %s", s, why))
-		}
-	}
-	return pics, acts
-}
-
-func (h *Handler) bundle(w http.ResponseWriter, r *http.Request) error {
-	raw, err := h.vault.Bytes(r.Context(), r.PathValue("digest"))
-	if err != nil {
-		return errors.Join(store.ErrNotFound, err)
-	}
-	w.Header().Set("Content-Type", "application/zip")
-	w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", strings.TrimPrefix(r.PathValue("digest"), "sha256:")+".zip"))
-	_, err = w.Write(raw)
-	return err
-}
-
-func (h *Handler) screen(w http.ResponseWriter, r *http.Request) error {
-	b, err := h.vault.Open(r.Context(), r.PathValue("digest"))
-	if err != nil {
-		return err
-	}
-	c := b.Captures()[pc.Scenario(r.PathValue("scenario"))]
-	n, err := strconv.Atoi(r.PathValue("n"))
-	if c == nil || err != nil || n < 0 || n >= len(c.Pages) || c.Pages[n].Screen == "" {
-		return store.ErrNotFound
-	}
-	raw, err := b.Part(c.Pages[n].Screen)
-	if err != nil {
-		return err
-	}
-	mime := map[string]string{".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}[path.Ext(c.Pages[n].Screen)]
-	if mime == "" {
-		return store.ErrNotFound
-	}
-	w.Header().Set("Content-Type", mime)
-	w.Header().Set("Cache-Control", "private, max-age=86400, immutable") // the digest names the content
-	_, err = w.Write(raw)
-	return err
-}
-
-func (h *Handler) apiVerdicts(w http.ResponseWriter, r *http.Request) error {
-	if _, err := h.store.Sweep(r.Context(), r.PathValue("sweep")); err != nil {
-		return err
-	}
-	q := r.URL.Query()
-	limit, _ := strconv.Atoi(q.Get("limit"))
-	offset, _ := strconv.Atoi(q.Get("offset"))
-	if limit < 1 || limit > 500 {
-		limit = 100
-	}
-	list, total, err := h.store.Words(r.Context(), r.PathValue("sweep"), store.Filter{Overall: pc.Overall(q.Get("overall")), Rule: q.Get("rule"), Query: q.Get("q"), Limit: limit, Offset: offset})
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, map[string]any{"total": total, "offset": offset, "verdicts": list})
-}
-
-func (h *Handler) apiSite(w http.ResponseWriter, r *http.Request) error {
-	v, err := h.store.Word(r.Context(), r.PathValue("sweep"), r.PathValue("site"))
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, v)
-}
-
-func writeJSON(w http.ResponseWriter, v any) error {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_, err = w.Write(append(raw, '\n'))
-	return err
+	return "govuk-tag--grey"
 }

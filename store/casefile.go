@@ -322,3 +322,23 @@ func (s *Store) TakeNext(ctx context.Context, f CaseFilter, who string, lead boo
 	})
 	return c, err
 }
+
+// Revisits returns the addresses of the sites that somebody wants another visit
+// of, of one sweep or ("") of all.
+func (s *Store) Revisits(ctx context.Context, sweep string) ([]string, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT DISTINCT CASE site.url WHEN '' THEN c.site ELSE coalesce(site.url, c.site) END FROM casefile c LEFT JOIN site ON site.sweep = c.sweep AND site.site = c.site
+		WHERE c.status = 'decided' AND c.act = 'revisit' AND ($1 = '' OR c.sweep = $1) ORDER BY 1`, sweep)
+	if err != nil {
+		return nil, fmt.Errorf("read the wanted visits: %w", err)
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var u string
+		if err := rows.Scan(&u); err != nil {
+			return nil, fmt.Errorf("read the wanted visits: %w", err)
+		}
+		out = append(out, u)
+	}
+	return out, rows.Err()
+}

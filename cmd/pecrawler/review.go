@@ -2,20 +2,43 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os/user"
+	"slices"
+	"strings"
 
+	pc "pecrawler"
+	"pecrawler/classifier"
 	"pecrawler/evidence"
 	"pecrawler/review"
+	"pecrawler/store"
 )
 
-// reviewCmd serves the review page of a data folder until it is stopped.
+// reviewCmd serves the review pages of a data folder until it is stopped.
 func reviewCmd(ctx context.Context, e env, args []string) error {
-	o, rest, err := parse(e, "review", forData|forVault|forServe, args)
+	var who people
+	second := 0.1
+	o, rest, err := parseWith(e, "review", forData|forVault|forServe, args, func(fs *flag.FlagSet) {
+		fs.Var(&who, "person", "`name` of somebody who reviews, or name:lead for who settles disagreements; may be repeated; you alone when not given")
+		fs.Float64Var(&second, "second", second, "share of decisions, 0 to 1, that a second person makes again without seeing the first")
+	})
 	if err != nil {
 		return err
 	}
 	if len(rest) > 0 {
 		return usage("review takes no arguments, but has %q", rest)
+	}
+	if second < 0 || second > 1 {
+		return usage("--second %v: want 0 to 1", second)
+	}
+	if !onLoopback(o.listen) {
+		return usage("--listen %s: people sign in by a link over plain HTTP, so the pages are served on this machine only: want 127.0.0.1:PORT", o.listen)
 	}
 	log := o.logger(e.stderr)
 	st, err := existingStore(ctx, o.out)
@@ -28,7 +51,11 @@ func reviewCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	defer vault.Close()
-	pages, err := review.New(st, vault, log)
+	cls, err := classifier.New()
+	if err != nil {
+		return err
+	}
+	pages, err := reviewPages(st, vault, cls, log, who, second)
 	if err != nil {
 		return err
 	}
@@ -37,7 +64,65 @@ func reviewCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	defer stop()
-	fmt.Fprintf(e.stderr, "Review page: %s\nIt runs until Ctrl-C.\n", url)
+	fmt.Fprintf(e.stderr, "Review pages: %s\n", url)
+	invite(e.stderr, pages, url)
+	fmt.Fprintln(e.stderr, "They are served until Ctrl-C.")
 	<-ctx.Done()
+	return nil
+}
+
+// reviewPages makes the pages for some people; for whoever started the program
+// when there is nobody else.
+func reviewPages(st *store.Store, vault *evidence.Vault, cls *classifier.Classifier, log *slog.Logger, who people, second float64) (*review.Handler, error) {
+	if len(who) == 0 {
+		name := "reviewer"
+		if u, err := user.Current(); err == nil && u.Username != "" {
+			name = u.Username
+		}
+		who = people{{Name: name, Lead: true}}
+	}
+	return review.New(st, vault, log, review.Options{
+		People: who, Second: second,
+		Opinions: func(b *evidence.Bundle) pc.Annotations { return cls.Annotate(b.Look(), b.Captures(), b.Page) },
+	})
+}
+
+// invite prints a link for each person.
+func invite(w io.Writer, pages *review.Handler, url string) {
+	for _, p := range pages.People() {
+		fmt.Fprintf(w, "Sign in as %s, once: %s\n", p.Name, pages.Invite(url, p))
+	}
+}
+
+// onLoopback tells whether an address to listen on is this machine's own.
+func onLoopback(listen string) bool {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return true // listening will say what is wrong with it
+	}
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
+}
+
+// people is a repeatable flag.
+type people []review.Person
+
+func (p *people) String() string {
+	var s []string
+	for _, x := range *p {
+		s = append(s, x.Name)
+	}
+	return strings.Join(s, ",")
+}
+
+func (p *people) Set(v string) error {
+	name, role, _ := strings.Cut(v, ":")
+	if name = strings.TrimSpace(name); name == "" || name == store.Nobody || name == "me" || len(name) > 60 || role != "" && role != "lead" {
+		return errors.New("want a name, or name:lead")
+	}
+	if slices.ContainsFunc(*p, func(x review.Person) bool { return x.Name == name }) {
+		return errors.New("is named twice")
+	}
+	*p = append(*p, review.Person{Name: name, Lead: role == "lead"})
 	return nil
 }

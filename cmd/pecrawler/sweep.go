@@ -21,7 +21,6 @@ import (
 	"pecrawler/internal/sitelist"
 	"pecrawler/lab"
 	"pecrawler/queue"
-	"pecrawler/review"
 	"pecrawler/store"
 )
 
@@ -85,7 +84,7 @@ func sweepCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	defer w.crawler.Close()
-	pages, err := review.New(st, vault, log)
+	pages, err := reviewPages(st, vault, w.classifier, log, nil, 0)
 	if err != nil {
 		return err
 	}
@@ -105,6 +104,7 @@ func sweepCmd(ctx context.Context, e env, args []string) error {
 		verb = "Going on with sweep"
 	}
 	fmt.Fprintf(term, "%s %s: %d sites, review page while it runs: %ssweeps/%s\n", verb, sweep.ID, len(list.Entries), url, sweep.ID)
+	invite(term, pages, url)
 	begin := time.Now()
 	runErr := s.run(ctx)
 

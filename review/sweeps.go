@@ -1,0 +1,100 @@
+package review
+
+import (
+	"net/url"
+	"strconv"
+
+	pc "pecrawler"
+	"pecrawler/store"
+)
+
+func (h *Handler) sweeps(c *call) error {
+	ctx := c.r.Context()
+	sweeps, err := h.store.Sweeps(ctx)
+	if err != nil {
+		return err
+	}
+	type row struct {
+		store.Sweep
+		store.Counts
+	}
+	var rows []row
+	for _, s := range sweeps {
+		n, err := h.store.Counts(ctx, s.ID)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, row{s, n})
+	}
+	return h.show(c, "sweeps.html", "Sweeps", "sweeps", map[string]any{"Rows": rows})
+}
+
+// pageSize is how many sites a page lists.
+const pageSize = 50
+
+// overalls are the last words in the order in which people look.
+func overalls() []pc.Overall {
+	return []pc.Overall{pc.Flagged, pc.Review, pc.Clear, pc.NotAssessed}
+}
+
+func (h *Handler) sites(c *call) error {
+	ctx := c.r.Context()
+	sweep, err := h.store.Sweep(ctx, c.r.PathValue("sweep"))
+	if err != nil {
+		return err
+	}
+	n, err := h.store.Counts(ctx, sweep.ID)
+	if err != nil {
+		return err
+	}
+	q := c.r.URL.Query()
+	page := pageOf(q)
+	f := store.Filter{Overall: pc.Overall(q.Get("overall")), Rule: q.Get("rule"), Query: q.Get("q"), Limit: pageSize, Offset: (page - 1) * pageSize}
+	list, total, err := h.store.Words(ctx, sweep.ID, f)
+	if err != nil {
+		return err
+	}
+	type tab struct {
+		Overall pc.Overall
+		N       int
+		Bar     int // length, of 1000
+	}
+	var tabs []tab
+	for _, ov := range overalls() {
+		tabs = append(tabs, tab{ov, n.Overall[ov], 1000 * n.Overall[ov] / max(n.Sites, 1)})
+	}
+	return h.show(c, "sites.html", "Sweep "+sweep.ID, "sweeps", map[string]any{"Sweep": sweep, "Counts": n, "Tabs": tabs, "List": list, "Total": total, "Filter": f, "Pages": pagesOf(q, page, total)})
+}
+
+// pageOf is the number of the page asked for; nonsense is the first.
+func pageOf(q url.Values) int {
+	n, _ := strconv.Atoi(q.Get("page"))
+	return min(max(n, 1), 100_000)
+}
+
+// pager are the links to the pages before and after.
+type pager struct {
+	Page       int
+	Prev, Next string // "": there is none
+}
+
+func pagesOf(q url.Values, page, total int) pager {
+	link := func(to int) string {
+		v := url.Values{}
+		for k := range q {
+			if q.Get(k) != "" {
+				v.Set(k, q.Get(k))
+			}
+		}
+		v.Set("page", strconv.Itoa(to))
+		return "?" + v.Encode()
+	}
+	p := pager{Page: page}
+	if page > 1 {
+		p.Prev = link(page - 1)
+	}
+	if page*pageSize < total {
+		p.Next = link(page + 1)
+	}
+	return p
+}
