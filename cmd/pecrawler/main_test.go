@@ -145,6 +145,10 @@ func TestEveryRuleHasAMutation(t *testing.T) {
 		if !broken[r.ID] {
 			t.Errorf("no mutation breaks the rule %s: add one to lab/mutations", r.ID)
 		}
+		delete(broken, r.ID)
+	}
+	for r := range broken {
+		t.Errorf("a mutation names %s, which is no rule", r)
 	}
 }
 
