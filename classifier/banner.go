@@ -293,7 +293,7 @@ func (c *Classifier) rate(t *tree, i int, hinted, over bool, layer int) *candida
 	if over {
 		cd.add(0.7, "it stands over the page")
 	}
-	if says(low, "we use cookies", "uses cookies", "use of cookies", "use cookies", "use some essential cookies", "store and/or access", "cookies on ", "your consent", "cookies to ", "yn defnyddio cwcis", "defnyddio cwcis", "cwcis ar ", "verwenden cookies", "utilisons des cookies", "utilizamos cookies", "utilizziamo", "gebruiken cookies", "używamy", "använder", "bruger cookies", "folosește cookie", "folosim cookie") {
+	if says(low, "we use cookies", "uses cookies", "use of cookies", "use cookies", "use some essential cookies", "store and/or access", "information on your device", "cookies on ", "your consent", "cookies to ", "yn defnyddio cwcis", "defnyddio cwcis", "cwcis ar ", "verwenden cookies", "utilisons des cookies", "utilizamos cookies", "utilizziamo", "gebruiken cookies", "używamy", "använder", "bruger cookies", "folosește cookie", "folosim cookie") {
 		cd.add(1.2, "a sentence about the use of cookies")
 	}
 	n := 0.0
