@@ -35,8 +35,16 @@ type step struct {
 func choices(o *opened, b pc.BannerSummary) []choice {
 	accept := choice{Name: "Accept", Clicks: b.ClicksToAccept, Facts: measured(control(o, pc.ActAccept)), Steps: steps(o, pc.Accept, pc.GoalAccept)}
 	reject := choice{Name: "Reject", Clicks: b.ClicksToReject, Facts: measured(control(o, pc.ActReject)), Steps: steps(o, pc.Reject, pc.GoalReject)}
+	for i := len(accept.Facts) - 1; i >= 0; i-- {
+		if accept.Facts[i].Value == unmeasured && reject.Facts[i].Value == unmeasured {
+			accept.Facts, reject.Facts = slices.Delete(accept.Facts, i, i+1), slices.Delete(reject.Facts, i, i+1)
+		}
+	}
 	return []choice{accept, reject}
 }
+
+// unmeasured stands where nothing is known; a row that only has this is left out.
+const unmeasured = "–"
 
 // control is the nearest control of an action; nil when there is none.
 func control(o *opened, a pc.Action) *pc.Control {
@@ -59,7 +67,7 @@ func measured(c *pc.Control) []fact {
 	names := []string{"Words", "Layer", "Size", "Contrast of its text", "Contrast of its own background", "Text", "Looks like", "Seen without scrolling", "Place in the order of the Tab key"}
 	out := make([]fact, len(names))
 	for i, n := range names {
-		out[i] = fact{Name: n, Value: "–"}
+		out[i] = fact{Name: n, Value: unmeasured}
 	}
 	if c == nil {
 		out[0].Value = "Not offered when the page opens"

@@ -199,11 +199,10 @@ func history(cs *store.Case, ds []store.Decision, who string) (seen []store.Deci
 }
 
 // mayDecide tells whether the form is offered, and if not, why.
-func mayDecide(cs *store.Case, ds []store.Decision, p Person) (yes bool, why string) {
+func mayDecide(cs *store.Case, p Person) (yes bool, why string) {
 	if cs == nil {
 		return false, "There is nothing to decide: the site is neither flagged nor for review."
 	}
-	corrected := slices.ContainsFunc(ds, func(d store.Decision) bool { return d.Reading > 1 })
 	switch {
 	case cs.Assignee != "" && cs.Assignee != p.Name:
 		return false, cs.Assignee + " has this case. To decide, take it over first."
@@ -211,7 +210,7 @@ func mayDecide(cs *store.Case, ds []store.Decision, p Person) (yes bool, why str
 		return false, "You have decided. A second reader decides without seeing what you said; then both are shown."
 	case cs.Status == store.Disagreement && !p.Lead:
 		return false, "The two readings differ. A lead decides."
-	case cs.Status == store.Decided && !p.Lead && (cs.FirstBy != p.Name || corrected):
+	case cs.Status == store.Decided && !p.Lead:
 		return false, "The case is decided. A lead can decide again; nothing that was decided is changed by it."
 	}
 	return true, ""

@@ -28,9 +28,10 @@ type box struct {
 	pc.Box
 }
 
-// Mid is where the box's number stands, within the picture.
-func (b box) MidX() float64 { return max(b.X, 0) + 18 }
-func (b box) MidY() float64 { return max(b.Y, 0) + 18 }
+// MidX and MidY are where the box's number stands: on its corner, so that it
+// covers little of what is in the box, and within the picture.
+func (b box) MidX() float64 { return max(b.X-6, 17) }
+func (b box) MidY() float64 { return max(b.Y-6, 17) }
 
 // scene is the pictures of one scenario.
 type scene struct {

@@ -137,7 +137,7 @@ func (h *Handler) standing(c *call, v *siteView) error {
 		return err
 	}
 	v.Decisions, v.After, v.Hidden = history(v.Case, ds, c.Name)
-	v.May, v.Why = mayDecide(v.Case, ds, c.Person)
+	v.May, v.Why = mayDecide(v.Case, c.Person)
 	all, err := h.store.CasesOf(ctx, v.Word.Site)
 	if err != nil {
 		return err

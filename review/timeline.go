@@ -39,13 +39,22 @@ type row struct {
 	Group            string // nonexempt, conditional, exempt, unknown
 	Sub, Why         string
 	Confidence       float64
-	Raw              string
+	Kept             string // how long
+	Raws             []string
 	Count            int
 	Rules            []string
 }
 
 // Seconds is when it was first seen.
 func (r row) Seconds() string { return fmt.Sprintf("%.1f s", float64(r.At)/1000) }
+
+// By is what set or sent it, without what was asked of it: that is in the raw evidence.
+func (r row) By() string {
+	if before, _, ok := strings.Cut(r.SetBy, "?"); ok {
+		return before + "?…"
+	}
+	return r.SetBy
+}
 
 // group joins the classes to those that need consent, those that need it unless
 // a condition is met, those that do not, and those that are not known.
@@ -65,6 +74,9 @@ func groupRank(g string) int {
 func parts() []part {
 	return []part{{Phase: pc.PhaseBefore, Title: "Before any choice"}, {Phase: pc.PhaseReject, Title: "After refusing"}, {Phase: pc.PhaseAccept, Title: "After accepting"}, {Phase: pc.PhaseWithdraw, Title: "After withdrawing consent"}}
 }
+
+// mostRaws bounds the links of one row: a page can send thousands of requests.
+const mostRaws = 12
 
 // timelineOf gathers what was stored and sent. rules names the rules that refer
 // to an item.
@@ -110,7 +122,9 @@ func rowsOf(o *opened, v pc.Verdict, rules map[pc.Ref][]string) []row {
 		key := strings.Join([]string{string(p.Scenario), string(p.Phase), p.Host, string(p.Class), p.Entity}, "\x00")
 		if i, ok := at[key]; ok {
 			first := &out[i]
-			first.Count++
+			if first.Count++; len(first.Raws) < mostRaws {
+				first.Raws = append(first.Raws, r.Raws...)
+			}
 			if len(r.Rules) > 0 {
 				first.IDs = append(first.IDs, r.IDs...)
 				first.Rules = slices.Compact(slices.Sorted(slices.Values(append(first.Rules, r.Rules...))))
@@ -136,9 +150,9 @@ func kept(items []pc.ItemSummary) []pc.Purpose {
 }
 
 func rowOf(o *opened, p pc.Purpose, rules map[pc.Ref][]string) row {
-	r := row{Scenario: p.Scenario, Phase: p.Phase, Name: p.Name, Host: p.Host, Entity: p.Entity, Class: p.Class, Group: group(p.Class), Sub: p.Sub, Why: p.Why, Confidence: p.Confidence, Raw: rawPath(o.Digest(), p.Ref), Count: 1, Rules: rules[p.Ref], What: kindWords(p.Kind)}
+	r := row{Scenario: p.Scenario, Phase: p.Phase, Name: p.Name, Host: p.Host, Entity: p.Entity, Class: p.Class, Group: group(p.Class), Sub: p.Sub, Why: p.Why, Confidence: p.Confidence, Count: 1, Rules: rules[p.Ref], What: kindWords(p.Kind)}
 	if a := anchor(p.Ref); a != "" {
-		r.IDs = []string{a}
+		r.IDs, r.Raws = []string{a}, []string{rawPath(o.Digest(), p.Ref)}
 	}
 	pl, ok := placeOf(p.Ref)
 	c := o.Captures()[pl.Scenario]
@@ -149,6 +163,14 @@ func rowOf(o *opened, p pc.Purpose, rules map[pc.Ref][]string) row {
 	case pl.Kind == "storage" && pl.N < len(c.Storage):
 		it := c.Storage[pl.N]
 		r.At, r.SetBy = it.At, it.SetBy
+		switch {
+		case it.Lifetime >= 2*86400:
+			r.Kept = fmt.Sprintf("kept for %d days", it.Lifetime/86400)
+		case it.Lifetime > 0:
+			r.Kept = fmt.Sprintf("kept for %.1f hours", float64(it.Lifetime)/3600)
+		case it.Kind == pc.Cookie, it.Kind == pc.SessionStorage:
+			r.Kept = "until the browser closes"
+		}
 	case pl.Kind == "requests" && pl.N < len(c.Requests):
 		q := c.Requests[pl.N]
 		r.At, r.SetBy = q.At, q.Initiator

@@ -57,7 +57,7 @@ var (
 // Reading is a person's decision of a case: of the site, and of some of its findings.
 type Reading struct {
 	By       string
-	Lead     bool // may settle a disagreement
+	Lead     bool // may settle a disagreement, and decide again
 	At       time.Time
 	Verdict  string     // digest of the verdict that was shown
 	After    int64      // number of the last decision that was shown
@@ -132,8 +132,7 @@ func (c Case) admits(r Reading, earlier []Decision, verdict string) (number int,
 	case c.Assignee != "" && c.Assignee != r.By:
 		return 0, ErrTaken
 	case c.Status == SecondReading && c.FirstBy == r.By,
-		c.Status == Disagreement && !r.Lead,
-		c.Status == Decided && !r.Lead && (c.FirstBy != r.By || number > 1):
+		(c.Status == Disagreement || c.Status == Decided) && !r.Lead:
 		return 0, ErrNotYou
 	}
 	if c.Status == Decided || c.Status == Disagreement {
