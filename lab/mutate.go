@@ -3,6 +3,7 @@ package lab
 import (
 	"embed"
 	"fmt"
+	"hash/fnv"
 	"maps"
 	"slices"
 	"strings"
@@ -93,16 +94,15 @@ func (m *Mutation) layout(b *Part) string {
 // mutants are one site for every mutation and every consent manager that it
 // applies to, and one for a mutation that takes the consent manager away.
 func (c *catalog) mutants(seed uint64) []*Spec {
-	const first = 100_000 // their numbers lie behind those of the lawful sites
 	var out []*Spec
 	banners := slices.Sorted(maps.Keys(c.parts[KindBanner]))
-	for i, m := range c.mutations {
-		for k, name := range banners {
+	for _, m := range c.mutations {
+		for _, name := range banners {
 			b := c.parts[KindBanner][name]
 			if !m.applies(b) {
 				continue
 			}
-			s := c.recipe(seed, first+i*1000+k, name)
+			s := c.recipe(seed, m.number(name), name)
 			c.mutate(s, m)
 			out = append(out, s)
 			if m.NoBanner {
@@ -111,6 +111,15 @@ func (c *catalog) mutants(seed uint64) []*Spec {
 		}
 	}
 	return out
+}
+
+// number is that of the fault's site with a consent manager. It lies behind those
+// of the lawful sites, and stays the same when other faults are added, so that
+// old evidence can still be compared with the truth.
+func (m *Mutation) number(banner string) int {
+	h := fnv.New32a()
+	h.Write([]byte(m.Name + " " + banner))
+	return 100_000 + int(h.Sum32()%900_000)
 }
 
 // mutate gives a lawful recipe the fault.
