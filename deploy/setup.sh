@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what pecrawler needs on Debian or Ubuntu and is not there yet:
 # Chromium with fonts, certutil (to trust --ca in Chromium) and, for the test
-# web, the consent managers from npm. Safe to run again: it installs only what
+# web and the tests of the pages, what they take from npm. Safe to run again: it installs only what
 # is missing. Run as root or with sudo; otherwise it says what to install.
 set -eu
 cd "$(dirname "$0")/.."
@@ -45,10 +45,11 @@ for tool in go npm; do
 	}
 done
 
-if [ -f lab/npm/package-lock.json ]; then
-	stamp=lab/npm/node_modules/.package-lock.json
-	if [ ! -f "$stamp" ] || [ lab/npm/package-lock.json -nt "$stamp" ]; then
-		echo "installing the consent managers of the test web from npm" >&2
-		(cd lab/npm && npm ci --ignore-scripts --no-audit --no-fund --silent >&2 && touch node_modules/.package-lock.json)
+for what in "lab/npm:the consent managers of the test web" "lab/check:what the pages and the test web are checked with"; do
+	dir=${what%%:*}
+	stamp=$dir/node_modules/.package-lock.json
+	if [ ! -f "$stamp" ] || [ "$dir/package-lock.json" -nt "$stamp" ]; then
+		echo "installing ${what#*:} from npm" >&2
+		(cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund --silent >&2 && touch node_modules/.package-lock.json)
 	fi
-fi
+done

@@ -94,6 +94,7 @@ func New(st *store.Store, v *evidence.Vault, log *slog.Logger, opt Options) (*Ha
 		w.Header().Set("Cache-Control", "max-age=300")
 		http.ServeFileFS(w, r, files, "assets/pecrawler.css")
 	})
+	mux.HandleFunc("/", h.page(func(*call) error { return store.ErrNotFound }))
 	for pattern, do := range h.pages() {
 		mux.HandleFunc(pattern, h.page(do))
 	}

@@ -1,6 +1,7 @@
 package review_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -37,24 +38,31 @@ type pages struct {
 const picture = "\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00\xff\xd9"
 
 // bad writes a hostile text into JSON.
-func bad(s string) string {
-	return strings.ReplaceAll(s, "HOSTILE", strings.ReplaceAll(hostile, `"`, `\"`))
+func bad(s, text string) string {
+	quoted, _ := json.Marshal(text) // a string always encodes
+	return strings.ReplaceAll(s, "HOSTILE", string(quoted[1:len(quoted)-1]))
 }
 
-func capture(scenario string) string {
-	return bad(`{"schema":1,"scenario":"` + scenario + `","started":"2026-11-25T00:00:00Z","ended":"2026-11-25T00:00:20Z","load":{"outcome":"assessed"},"environment":{"width":1366,"height":900},
-"marks":[{"name":"settled","at":5000},{"name":"acted","at":6000},{"name":"withdrawn","at":15000},{"name":"done","at":20000}],"whole":"` + scenario + `/whole.jpg",
+func capture(scenario, text string) string {
+	return bad(`{"schema":1,"scenario":"`+scenario+`","started":"2026-11-25T00:00:00Z","ended":"2026-11-25T00:00:20Z","load":{"outcome":"assessed"},"environment":{"width":1366,"height":900},
+"marks":[{"name":"settled","at":5000},{"name":"acted","at":6000},{"name":"withdrawn","at":15000},{"name":"done","at":20000}],"whole":"`+scenario+`/whole.jpg",
 "acts":[{"kind":"click","purpose":"settings","text":"HOSTILE","page":0,"node":1,"box":{"x":1,"y":2,"w":30,"h":40},"at":6000,"why":"HOSTILE","effect":"HOSTILE"},{"kind":"click","goal":"withdraw","purpose":"reject","text":"HOSTILE","page":0,"node":1,"box":{"x":1,"y":2,"w":30,"h":40},"at":15000,"why":"HOSTILE","effect":"gone"}],
 "requests":[{"id":0,"url":"https://ads.example/HOSTILE","method":"POST","type":"Ping","at":3000,"frame":"HOSTILE","initiator":"HOSTILE","stack":["HOSTILE x:1:2"],"redirect_of":-1,"status":200,"body":"secret-body","headers":{"Cookie":"sid=secret-cookie","X-HOSTILE":"HOSTILE"},"cookies_out":["HOSTILE"],"set_cookies":[{"line":"_fbp=secret-line; Path=/"}]}],
 "storage":[{"id":0,"kind":"cookie","host":"shop.example","name":"HOSTILE","value":"secret-value","request":0,"write":0,"first":"settled","at":4000,"set_by":"HOSTILE"}],
 "writes":[{"id":0,"kind":"cookie","op":"set","host":"shop.example","name":"HOSTILE","value":"secret-write","frame":"HOSTILE","stack":["HOSTILE"],"at":3900}],
 "reads":[{"id":0,"api":"HOSTILE","detail":"HOSTILE","frame":"HOSTILE","count":2,"at":100}],"sockets":[{"id":0,"url":"HOSTILE","at":1,"first":[{"at":2,"payload":"secret-message"}]}],
 "consent":[{"mark":"settled","at":5000,"api":"HOSTILE","data":{"secret-consent":"HOSTILE"}}],"missing":{"settings":"HOSTILE"},
-"pages":[{"mark":"settled","at":5000,"layer":1,"url":"https://shop.example/","tree":"` + scenario + `/pages/0.json","screen":"` + scenario + `/screens/0.jpg"}]}`)
+"pages":[{"mark":"settled","at":5000,"layer":1,"url":"https://shop.example/","tree":"`+scenario+`/pages/0.json","screen":"`+scenario+`/screens/0.jpg"}]}`, text)
 }
 
 // serve serves such a store to some people; ann, a lead, when none are named.
 func serve(t *testing.T, opt review.Options) *pages {
+	t.Helper()
+	return serveText(t, opt, hostile)
+}
+
+// serveText is serve with another text in every place that a page can fill.
+func serveText(t *testing.T, opt review.Options, text string) *pages {
 	t.Helper()
 	dir := t.TempDir()
 	p := &pages{t: t, path: filepath.Join(dir, "s.db")}
@@ -72,8 +80,8 @@ func serve(t *testing.T, opt review.Options) *pages {
 	d := evidence.NewDraft(pc.Visit{Sweep: "one", Site: "shop.example", URL: "https://shop.example/", Number: 1, Scenarios: pc.Scenarios})
 	parts := map[string]string{"look.json": `{"url":"https://shop.example/","load":{"outcome":"assessed"}}`}
 	for _, s := range []string{"idle", "reject", "accept"} {
-		parts[s+"/capture.json"], parts[s+"/screens/0.jpg"], parts[s+"/whole.jpg"] = capture(s), picture, picture
-		parts[s+"/pages/0.json"] = bad(`{"url":"HOSTILE","title":"HOSTILE","lang":"HOSTILE","width":1366,"height":900,"nodes":[{"p":-1,"t":"body","b":{"x":0,"y":0,"w":1366,"h":900}},{"p":0,"t":"button","x":"HOSTILE","a":{"class":"HOSTILE"},"b":{"x":1,"y":2,"w":30,"h":40}}]}`)
+		parts[s+"/capture.json"], parts[s+"/screens/0.jpg"], parts[s+"/whole.jpg"] = capture(s, text), picture, picture
+		parts[s+"/pages/0.json"] = bad(`{"url":"HOSTILE","title":"HOSTILE","lang":"HOSTILE","width":1366,"height":900,"nodes":[{"p":-1,"t":"body","b":{"x":0,"y":0,"w":1366,"h":900}},{"p":0,"t":"button","x":"HOSTILE","a":{"class":"HOSTILE"},"b":{"x":1,"y":2,"w":30,"h":40}}]}`, text)
 	}
 	for name, data := range parts {
 		if err := d.Add(name, []byte(data)); err != nil {
@@ -83,12 +91,12 @@ func serve(t *testing.T, opt review.Options) *pages {
 	if p.Digest, err = evidence.Seal(t.Context(), vault, d); err != nil {
 		t.Fatal(err)
 	}
-	v := pc.Verdict{Schema: 1, Site: "shop.example", URL: "https://shop.example/", FinalURL: "https://shop.example/" + hostile, Sweep: "one", Rank: 7, Sector: hostile, Visit: 1, Visits: 1, Agreeing: 1, Outcome: pc.Assessed, Overall: pc.Flagged,
-		Banner:   pc.BannerSummary{Present: true, CMP: hostile, Kind: "bar", Controls: []pc.ControlSummary{{Text: hostile, Action: pc.ActAccept, Layer: 1}}, ClicksToAccept: 1, ClicksToReject: -1},
-		Storage:  []pc.ItemSummary{{Scenario: pc.Idle, Phase: pc.PhaseBefore, Kind: pc.Cookie, Host: "shop.example", Name: hostile, Class: pc.NonExemptAdvertising, Entity: hostile, Ref: "idle/storage/0"}},
-		Requests: []pc.ItemSummary{{Scenario: pc.Idle, Phase: pc.PhaseBefore, Host: hostile, Class: pc.Unknown, Ref: "idle/requests/0"}},
-		Findings: []pc.Finding{{Rule: "pre-ad-storage", Version: 1, Status: "stable", Outcome: pc.Fail, Strength: "clear", Check: 1, Message: hostile, Cites: []string{"PECR reg 6(1)"}, Refs: []pc.Ref{"idle/storage/0", "idle/pages/0#1"}, Against: []string{hostile},
-			Observed: []pc.Observation{{Ref: "idle/storage/0", Text: hostile}}, Explain: &pc.Explanation{Repeat: "r", Developer: "d", Public: "p", Clears: "c"}},
+	v := pc.Verdict{Schema: 1, Site: "shop.example", URL: "https://shop.example/", FinalURL: "https://shop.example/" + text, Sweep: "one", Rank: 7, Sector: text, Visit: 1, Visits: 1, Agreeing: 1, Outcome: pc.Assessed, Overall: pc.Flagged,
+		Banner:   pc.BannerSummary{Present: true, CMP: text, Kind: "bar", Controls: []pc.ControlSummary{{Text: text, Action: pc.ActAccept, Layer: 1}}, ClicksToAccept: 1, ClicksToReject: -1},
+		Storage:  []pc.ItemSummary{{Scenario: pc.Idle, Phase: pc.PhaseBefore, Kind: pc.Cookie, Host: "shop.example", Name: text, Class: pc.NonExemptAdvertising, Entity: text, Ref: "idle/storage/0"}},
+		Requests: []pc.ItemSummary{{Scenario: pc.Idle, Phase: pc.PhaseBefore, Host: text, Class: pc.Unknown, Ref: "idle/requests/0"}},
+		Findings: []pc.Finding{{Rule: "pre-ad-storage", Version: 1, Status: "stable", Outcome: pc.Fail, Strength: "clear", Check: 1, Message: text, Cites: []string{"PECR reg 6(1)"}, Refs: []pc.Ref{"idle/storage/0", "idle/pages/0#1"}, Against: []string{text},
+			Observed: []pc.Observation{{Ref: "idle/storage/0", Text: text}}, Explain: &pc.Explanation{Repeat: "r", Developer: "d", Public: "p", Clears: "c"}},
 			{Rule: "reject-more-steps", Version: 1, Status: "stable", Outcome: pc.Unsure, Check: 2, Message: "Refusing may take longer", Refs: []pc.Ref{"idle/consent/0"}}},
 		Bundles: []string{p.Digest}}
 	if err := st.CreateSweep(t.Context(), store.Sweep{ID: "one", ListDigest: "x", Settings: "{}", Agree: 2, Created: time.Now()}, []store.Site{{Site: "shop.example", URL: v.URL, Line: 1}, {Site: "later.example", Line: 2}}); err != nil {

@@ -2,7 +2,7 @@
 # Serves the test web and has check.mjs visit all of its sites.
 set -eu
 cd "$(dirname "$0")"
-[ -d node_modules/playwright-core ] || npm ci --ignore-scripts --no-audit --no-fund --silent
+[ -d node_modules/axe-core ] || npm ci --ignore-scripts --no-audit --no-fund --silent
 said=$(mktemp)
 ../../bin/pecrawler lab --lawful "${LAWFUL:-1000}" --mutants > "$said" &
 lab=$!
