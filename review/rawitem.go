@@ -190,13 +190,13 @@ func (g *gather) request(c *pc.Capture, q *pc.Request) {
 	var open []string
 	for _, k := range slices.Sorted(maps.Keys(q.Headers)) {
 		switch strings.ToLower(k) {
-		case "cookie", "authorization", "proxy-authorization":
+		case "set-cookie", "cookie", "authorization", "proxy-authorization":
 			g.secret("Header "+k, q.Headers[k])
 		default:
 			open = append(open, k+": "+q.Headers[k])
 		}
 	}
-	g.block("Headers", strings.Join(open, "\n"))
+	g.block("Headers of the response", strings.Join(open, "\n"))
 	g.secret("Body", q.Body)
 	if q.BodySize > 0 {
 		g.add("Body in all", fmt.Sprintf("%d bytes, SHA-256 %s", q.BodySize, q.BodySHA256))

@@ -280,7 +280,7 @@ func (s *Store) Words(ctx context.Context, sweep string, f Filter) ([]pc.Verdict
 		add("instr(site, $%d) > 0", strings.ToLower(f.Query))
 	}
 	if f.Rule != "" {
-		add("EXISTS (SELECT 1 FROM finding WHERE finding.sweep = word.sweep AND finding.site = word.site AND finding.rule = $%d AND finding.outcome IN ('fail', 'unsure'))", f.Rule)
+		add("site IN (SELECT site FROM finding WHERE sweep = $1 AND rule = $%d AND outcome IN ('fail', 'unsure'))", f.Rule)
 	}
 	cond := " FROM word WHERE " + strings.Join(where, " AND ")
 	var total int
