@@ -71,8 +71,6 @@ CREATE INDEX casefile_cmp ON casefile (cmp);
 CREATE INDEX casefile_rules ON casefile (rules);
 CREATE INDEX casefile_assignee ON casefile (assignee);
 CREATE INDEX word_site ON word (site);
--- The numbers of a sweep, without reading its verdicts.
-CREATE INDEX word_counts ON word (sweep, overall, outcome);
 -- The sites that are there already.
 INSERT INTO casefile (sweep, site, overall, strength, confidence, rules, checks, reach, sector, cmp, seen_ms)
 SELECT w.sweep, w.site, w.overall, coalesce(max(f.strength), 0), coalesce(max(f.confidence), 0),
@@ -90,7 +88,6 @@ WHERE w.overall IN ('flagged', 'review') GROUP BY w.sweep, w.site;
 UPDATE casefile SET checks = replace(checks, ',', ' ');
 
 -- +goose Down
-DROP INDEX word_counts;
 DROP INDEX word_site;
 DROP TABLE casefile;
 DROP TABLE audit;
