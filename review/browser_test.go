@@ -27,7 +27,7 @@ func attacks() map[string]string {
 		"attribute": `" autofocus onfocus="alert(1)" style="position:fixed;inset:0;background:red" x="`,
 		"address":   `javascript:alert(1)//"><a href="javascript:alert(2)">`,
 		"template":  "{{.Who.Token}} {{range .}}${alert(1)} <!-- ]]> --> `\\u003cscript\\u003ealert(1)`",
-		"direction": "\u202ewoh ot taht si ti \u2066\u2067\u200f\u061c ‮evil‬ עברית العربية",
+		"direction": "\u202ewoh ot taht si ti \u2066\u2067\u200f\u061c \u202eevil\u202c עברית العربية",
 		"climbing":  "Z" + strings.Repeat("\u0301\u0489\u20dd", 200) + "algo",
 		"unbroken":  strings.Repeat("W", 5000),
 		"invisible": "\u200b\u200c\ufeff\u2060\u00ad \u0000 \u001b[31mred\u001b[0m \u0007\u0008",
