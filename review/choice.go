@@ -139,7 +139,7 @@ func withdrawn(o *opened, t timeline) *withdrawal {
 	if c == nil {
 		return nil
 	}
-	w := &withdrawal{Steps: steps(o, pc.Accept, pc.GoalWithdraw), Why: c.Missing[pc.ArtifactWithdraw]}
+	w := &withdrawal{Steps: steps(o, pc.Accept, pc.GoalWithdraw), Why: unseen(o.Captures(), pc.PhaseWithdraw)}
 	if i := slices.IndexFunc(t.Parts, func(p part) bool { return p.Phase == pc.PhaseWithdraw }); i >= 0 {
 		for _, r := range t.Parts[i].Rows {
 			if r.Group == "nonexempt" {

@@ -78,7 +78,7 @@ type finding struct {
 
 // indicators are the findings to look at, failures first, and of these the
 // stable rules.
-func indicators(fs []pc.Finding, bundle string, on map[string]string) []finding {
+func indicators(fs []pc.Finding, o *opened, on map[string]string) []finding {
 	var out []finding
 	for _, f := range fs {
 		if f.Outcome != pc.Fail && f.Outcome != pc.Unsure {
@@ -88,7 +88,10 @@ func indicators(fs []pc.Finding, bundle string, on map[string]string) []finding 
 		seen := map[pc.Ref]bool{}
 		see := func(r pc.Ref, text string) {
 			seen[r] = true
-			ob := observed{Text: text, Raw: rawPath(bundle, r)}
+			ob := observed{Text: text}
+			if o != nil {
+				ob.Raw = rawPath(o.Digest(), r)
+			}
 			if a := anchor(r); a != "" && on[a] != "" {
 				ob.Here, ob.Kind = "#"+a, on[a]
 			}
@@ -99,7 +102,7 @@ func indicators(fs []pc.Finding, bundle string, on map[string]string) []finding 
 		}
 		for _, r := range f.Refs { // verdicts of before facts were put into words
 			if !seen[r] && len(g.Facts) < 12 && len(f.Observed) == 0 {
-				see(r, string(r))
+				see(r, describe(o, r))
 			}
 		}
 		g.More = len(f.Refs) - len(g.Facts)
@@ -107,6 +110,19 @@ func indicators(fs []pc.Finding, bundle string, on map[string]string) []finding 
 	}
 	slices.SortStableFunc(out, func(a, b finding) int { return weight(a.Finding) - weight(b.Finding) })
 	return out
+}
+
+// describe names what a reference points at, for verdicts that do not say it.
+func describe(o *opened, r pc.Ref) string {
+	p, ok := placeOf(r)
+	if !ok || o == nil {
+		return string(r)
+	}
+	it := itemOf(o, p, false)
+	if it == nil {
+		return string(r)
+	}
+	return it.Title + " (" + string(p.Scenario) + ")"
 }
 
 func weight(f pc.Finding) int {

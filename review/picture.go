@@ -24,6 +24,7 @@ type box struct {
 	What   string // in our words
 	Text   string // in the page's
 	Detail string
+	Away   bool     // it lies outside of the picture: further down the page, mostly
 	Rules  []string // of findings that speak of it
 	pc.Box
 }
@@ -107,6 +108,9 @@ func drawn(o *opened, c *pc.Capture, i int, rules map[pc.Ref][]string) picture {
 		b.ID, b.N, b.Rules = anchor(r), len(p.Boxes)+1, rules[r]
 		if len(b.Rules) > 0 && b.Kind != "pressed" {
 			b.Kind = "finding"
+		}
+		if b.Y >= float64(p.Height) || b.X >= float64(p.Width) || b.Y+b.H <= 0 || b.X+b.W <= 0 {
+			b.Away = true
 		}
 		boxes[r] = &b
 		p.Boxes = append(p.Boxes, &b)

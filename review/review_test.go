@@ -81,6 +81,9 @@ func serveText(t *testing.T, opt review.Options, text string) *pages {
 	parts := map[string]string{"look.json": `{"url":"https://shop.example/","load":{"outcome":"assessed"}}`}
 	for _, s := range []string{"idle", "reject", "accept"} {
 		parts[s+"/capture.json"], parts[s+"/screens/0.jpg"], parts[s+"/whole.jpg"] = capture(s, text), picture, picture
+		if text == noPress {
+			parts[s+"/capture.json"] = strings.Replace(strings.Replace(parts[s+"/capture.json"], `"missing":{`, `"missing":{"act":"no control",`, 1), `{"name":"acted","at":6000},{"name":"withdrawn","at":15000},`, "", 1)
+		}
 		parts[s+"/pages/0.json"] = bad(`{"url":"HOSTILE","title":"HOSTILE","lang":"HOSTILE","width":1366,"height":900,"nodes":[{"p":-1,"t":"body","b":{"x":0,"y":0,"w":1366,"h":900}},{"p":0,"t":"button","x":"HOSTILE","a":{"class":"HOSTILE"},"b":{"x":1,"y":2,"w":30,"h":40}}]}`, text)
 	}
 	for name, data := range parts {
@@ -344,3 +347,23 @@ func TestStyleSheet(t *testing.T) {
 		}
 	}
 }
+
+// What was not seen is never shown as if there had been nothing to see.
+func TestNotSeenIsSaid(t *testing.T) {
+	p := serve(t, review.Options{})
+	_, body, _ := p.as("ann").get(sitePath)
+	if strings.Contains(body, "Not seen:") {
+		t.Error("all was seen, and the page says otherwise")
+	}
+	p = serveText(t, review.Options{}, noPress)
+	_, body, _ = p.as("ann").get(sitePath)
+	if n := strings.Count(body, "Not seen:</strong> <bdi>nothing was pressed, no control</bdi>"); n != 3 {
+		t.Errorf("said %d times that nothing was seen, want after refusing, accepting and withdrawing", n)
+	}
+	if strings.Contains(body, "Nothing that needs consent was stored or sent afterwards") || !strings.Contains(body, "Not withdrawn:") {
+		t.Error("a withdrawal that did not happen is shown as a good one")
+	}
+}
+
+// noPress makes serveText serve a visit in which nothing could be pressed.
+const noPress = "no press"

@@ -73,7 +73,7 @@ func (v *siteView) evidence() {
 	on := map[string]string{} // anchors of the page, and what is there
 	i := shownVisit(v.Word, v.Visits)
 	if i < 0 {
-		v.Findings = indicators(v.Word.Findings, "", on)
+		v.Findings = indicators(v.Word.Findings, nil, on)
 		return
 	}
 	vis := &v.Visits[i]
@@ -102,7 +102,7 @@ func (v *siteView) evidence() {
 			}
 		}
 	}
-	v.Findings = indicators(v.Word.Findings, o.Digest(), on)
+	v.Findings = indicators(v.Word.Findings, o, on)
 	if op := o.Opinions; op.Classifier != "" && (op.Classifier != v.Word.Versions.Classifier || op.Lists != v.Word.Versions.Lists) {
 		v.Opinions = "classifier " + op.Classifier + ", lists " + op.Lists
 	}

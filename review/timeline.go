@@ -15,15 +15,16 @@ type timeline struct {
 	Lanes  []lane
 	Height int
 	Parts  []part
-	Others int // items before the choice that only repeat what the first part shows
+	Others []row // before the choice in the other scenarios: mostly what the first part shows
 }
 
 // part is one phase of the table.
 type part struct {
 	Phase pc.Phase
 	Title string
-	Rows  []row // that need consent, or a condition
-	Rest  []row // that are exempt, or not known: they count for nothing
+	Rows  []row  // that need consent, or a condition
+	Rest  []row  // that are exempt, or not known: they count for nothing
+	Not   string // why nothing was seen that could be in it: never shown as if there were nothing
 }
 
 // row is one stored item, or the requests of one kind to one host.
@@ -87,7 +88,7 @@ func timelineOf(o *opened, v pc.Verdict, rules map[pc.Ref][]string) timeline {
 		// The three scenarios all begin before a choice, and mostly show the same
 		// then; the untouched one was watched the longest.
 		if r.Phase == pc.PhaseBefore && r.Scenario != pc.Idle && len(r.Rules) == 0 {
-			t.Others++
+			t.Others = append(t.Others, r)
 			continue
 		}
 		i := slices.IndexFunc(t.Parts, func(p part) bool { return p.Phase == r.Phase })
@@ -100,9 +101,44 @@ func timelineOf(o *opened, v pc.Verdict, rules map[pc.Ref][]string) timeline {
 			p.Rest = append(p.Rest, r)
 		}
 	}
+	for i := range t.Parts {
+		t.Parts[i].Not = unseen(o.Captures(), t.Parts[i].Phase)
+	}
 	t.Lanes = lanes(o, rows)
 	t.Height = len(t.Lanes)*laneHeight + 10
 	return t
+}
+
+// unseen says why a visit shows nothing of a phase; "" when it does.
+func unseen(cs map[pc.Scenario]*pc.Capture, p pc.Phase) string {
+	s, act := pc.Idle, pc.ArtifactStorage
+	switch p {
+	case pc.PhaseReject:
+		s, act = pc.Reject, pc.ArtifactAct
+	case pc.PhaseAccept:
+		s, act = pc.Accept, pc.ArtifactAct
+	case pc.PhaseWithdraw:
+		s, act = pc.Accept, pc.ArtifactWithdraw
+	}
+	c := cs[s]
+	if c == nil {
+		return "the visit has no such scenario"
+	}
+	if p != pc.PhaseBefore {
+		if why, ok := c.Missing[pc.ArtifactAct]; ok {
+			return "nothing was pressed, " + why
+		}
+		if _, ok := c.Mark(pc.MarkActed); !ok {
+			return "nothing was pressed"
+		}
+	}
+	if why, ok := c.Missing[act]; ok {
+		return why
+	}
+	if _, ok := c.Mark(pc.MarkWithdrawn); !ok && p == pc.PhaseWithdraw {
+		return "consent was not withdrawn"
+	}
+	return ""
 }
 
 func rowsOf(o *opened, v pc.Verdict, rules map[pc.Ref][]string) []row {
