@@ -365,5 +365,23 @@ func TestNotSeenIsSaid(t *testing.T) {
 	}
 }
 
+// Whoever decides is told when later rules end differently on the same evidence.
+func TestJudgedAgainIsSaid(t *testing.T) {
+	p := serve(t, review.Options{})
+	b := p.as("ann")
+	for differs, want := range map[string]string{"": "no rule would end differently", hostile: "the same evidence ends differently"} {
+		var changes []store.Change
+		if differs != "" {
+			changes = []store.Change{{Site: "shop.example", Was: pc.Flagged, Differs: differs, Now: pc.Verdict{Overall: pc.Clear}}}
+		}
+		if err := p.store.PutJudgement(t.Context(), store.Judgement{Sweep: "one", MadeBy: "rules x", Made: time.Now(), Sites: 1, Changed: len(changes)}, changes); err != nil {
+			t.Fatal(err)
+		}
+		if _, body, _ := b.get(sitePath); !strings.Contains(body, want) || strings.Contains(body, "<script") {
+			t.Errorf("the page does not say: %s", want)
+		}
+	}
+}
+
 // noPress makes serveText serve a visit in which nothing could be pressed.
 const noPress = "no press"

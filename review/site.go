@@ -31,6 +31,7 @@ type siteView struct {
 
 	Case      *store.Case // nil: neither flagged nor for review
 	Others    []store.Case
+	Rejudged  []store.Rejudged // the same evidence, by other rules or lists
 	Decisions []store.Decision
 	Hidden    bool // there are decisions that this reader must not see yet
 	Digest    string
@@ -138,6 +139,9 @@ func (h *Handler) standing(c *call, v *siteView) error {
 	}
 	v.Decisions, v.After, v.Hidden = history(v.Case, ds, c.Name)
 	v.May, v.Why = mayDecide(v.Case, c.Person)
+	if v.Rejudged, err = h.store.RejudgedSite(ctx, v.Word.Sweep, v.Word.Site); err != nil {
+		return err
+	}
 	all, err := h.store.CasesOf(ctx, v.Word.Site)
 	if err != nil {
 		return err

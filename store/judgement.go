@@ -98,3 +98,32 @@ func (s *Store) Changes(ctx context.Context, sweep, madeBy string) ([]Change, er
 	}
 	return out, rows.Err()
 }
+
+// Rejudged is what a later judgement says of one site.
+type Rejudged struct {
+	MadeBy  string
+	Made    time.Time
+	Becomes pc.Overall // "": the word would stay, finding by finding
+	Differs string     // in words
+}
+
+// RejudgedSite returns what the judgements of a sweep say of one site, the newest first.
+func (s *Store) RejudgedSite(ctx context.Context, sweep, site string) ([]Rejudged, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT j.made_by, j.made_ms, coalesce(c.becomes, ''), coalesce(c.differs, '') FROM judgement j
+		LEFT JOIN change c ON c.sweep = j.sweep AND c.made_by = j.made_by AND c.site = $2 WHERE j.sweep = $1 ORDER BY j.made_ms DESC, j.made_by`, sweep, site)
+	if err != nil {
+		return nil, fmt.Errorf("read what judgements say of %s: %w", site, err)
+	}
+	defer rows.Close()
+	var out []Rejudged
+	for rows.Next() {
+		var r Rejudged
+		var made int64
+		if err := rows.Scan(&r.MadeBy, &made, (*string)(&r.Becomes), &r.Differs); err != nil {
+			return nil, fmt.Errorf("read what judgements say of %s: %w", site, err)
+		}
+		r.Made = time.UnixMilli(made).UTC()
+		out = append(out, r)
+	}
+	return out, rows.Err()
+}

@@ -76,6 +76,11 @@ func TestStore(t *testing.T) {
 	if got, err := s.Changes(ctx, "s1", "rules x"); err != nil || len(got) != 1 || got[0].Now.Overall != pc.Clear || got[0].Was != pc.Flagged {
 		t.Errorf("Changes: %+v, %v", got, err)
 	}
+	for site, want := range map[string]pc.Overall{"b.example": pc.Clear, "a.example": ""} {
+		if got, err := s.RejudgedSite(ctx, "s1", site); err != nil || len(got) != 1 || got[0].Becomes != want || got[0].MadeBy != "rules x" || !got[0].Made.Equal(j.Made) {
+			t.Errorf("RejudgedSite(%s): %+v, %v", site, got, err)
+		}
+	}
 	if got, err := s.Word(ctx, "s1", "b.example"); err != nil || got.Overall != pc.Flagged {
 		t.Errorf("a judgement changed the word itself: %+v, %v", got.Overall, err)
 	}
