@@ -5,12 +5,14 @@
 # make bench, soak, repeat, score   the figures in docs/
 # make record                  the record of the tool in docs/accountability, with the figures of score
 # make frontend                the style sheet of the review page, after a change of review/frontend
+# make train                   what the classifier was taught, made again from npm packages and our own grammars
+# make eval [DATA=folder]      docs/accuracy.md and docs/model-card.md, with the labelled sets of a folder
 # make lab-check               is the truth of the test web true? asked of another driver
 OUT   ?= pecrawler-data
 FLAGS ?=
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: sweep review test check build setup bench soak repeat score record lab-check frontend
+.PHONY: sweep review test check build setup bench soak repeat score record lab-check frontend train eval
 sweep: build
 	@if [ -n "$(SITES)" ]; then exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) "$(SITES)"; else exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) --lab; fi
 
@@ -56,3 +58,13 @@ lab-check: build
 
 frontend:
 	@./review/frontend/build.sh
+
+train:
+	go run ./cmd/train fetch
+	go run ./cmd/train lists
+	go run ./cmd/train controls
+
+DATA ?=
+eval:
+	go run ./cmd/train fetch
+	go run ./cmd/train evaluate --data "$(DATA)"

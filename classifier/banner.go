@@ -473,21 +473,61 @@ func (c *Classifier) control(t *tree, i, layer int) (pc.Control, bool) {
 		href := strings.ToLower(n.Attrs["href"])
 		leads := href != "" && !strings.HasPrefix(href, "#") && !strings.HasPrefix(href, "javascript:")
 		if leads && n.Attrs["role"] != "button" && says(href, "policy", "privacy", "cookie", "polisi", "legal", "cwcis", "datenschutz") && l.action != pc.ActAccept && l.action != pc.ActReject && l.action != pc.ActSettings {
-			l, basis = label{pc.ActPolicy, .9, "it links to a page about cookies or privacy"}, "dom"
+			l, basis = label{pc.ActPolicy, .9, "it links to a page about cookies or privacy", false}, "dom"
 		}
+	}
+	if l.action == pc.ActToggle { // what is switched is told by the DOM, above
+		l.action, l.why = pc.ActOther, "it names what a switch could be for, and is none: "+l.why
+	}
+	if n.Attrs["role"] == "tab" {
+		l, basis = label{pc.ActOther, .9, "it is a tab: pressing it shows another part", false}, "dom"
+	} else if a, mark := vendorName(n); a != "" && (l.action == pc.ActOther || l.action == pc.ActPolicy && a == pc.ActSettings && l.confidence < .9) {
+		l, basis = label{a, .85, "consent managers name this control “" + mark + "”", false}, "dom"
 	}
 	if l.action == pc.ActOther {
 		id := strings.ToLower(n.Attrs["id"] + " " + n.Attrs["class"])
 		if ct.Text == "" && says(id, "close", "dismiss") {
-			l, basis = label{pc.ActClose, .8, "its id or class says close"}, "dom"
+			l, basis = label{pc.ActClose, .8, "its id or class says close", false}, "dom"
 		}
 		if m := shaming(normal(ct.Text)); m != "" {
-			l, basis = label{pc.ActReject, .85, "it says no, in words that shame whoever presses it: “" + m + "”"}, "text"
+			l, basis = label{pc.ActReject, .85, "it says no, in words that shame whoever presses it: “" + m + "”", false}, "text"
 		}
 	}
 	ct.Action = l.action
 	ct.Claim = pc.Claim{Confidence: l.confidence, Basis: basis, Why: l.why, Refs: []pc.Ref{}}
 	return ct, true
+}
+
+// vendorNames are what consent managers call their controls, in id, class or
+// data-testid. They say what a text does not, and never against it. It is constant.
+var vendorNames = []struct {
+	mark   string
+	action pc.Action
+}{
+	{"onetrust-accept-btn-handler", pc.ActAccept}, {"accept-recommended-btn-handler", pc.ActAccept}, {"onetrust-reject-all-handler", pc.ActReject}, {"ot-pc-refuse-all-handler", pc.ActReject}, {"onetrust-pc-btn-handler", pc.ActSettings}, {"save-preference-btn-handler", pc.ActSave}, {"onetrust-close-btn-handler", pc.ActClose}, {"close-pc-btn-handler", pc.ActClose},
+	{"cybotcookiebotdialogbodylevelbuttonleveloptinallowallselection", pc.ActSave}, {"cybotcookiebotdialogbodylevelbuttonleveloptinallowall", pc.ActAccept}, {"cybotcookiebotdialogbodybuttondecline", pc.ActReject}, {"cybotcookiebotdialogbodylevelbuttoncustomize", pc.ActSettings},
+	{"didomi-notice-agree-button", pc.ActAccept}, {"didomi-notice-disagree-button", pc.ActReject}, {"didomi-notice-learn-more-button", pc.ActSettings}, {"fc-cta-do-not-consent", pc.ActReject}, {"fc-cta-consent", pc.ActAccept}, {"fc-cta-manage-options", pc.ActSettings},
+	{"uc-accept-all-button", pc.ActAccept}, {"uc-deny-all-button", pc.ActReject}, {"uc-more-button", pc.ActSettings}, {"uc-save-button", pc.ActSave}, {"cky-btn-accept", pc.ActAccept}, {"cky-btn-reject", pc.ActReject}, {"cky-btn-customize", pc.ActSettings}, {"cky-btn-preferences", pc.ActSave},
+	{"cmplz-accept", pc.ActAccept}, {"cmplz-deny", pc.ActReject}, {"cmplz-view-preferences", pc.ActSettings}, {"cmplz-save-preferences", pc.ActSave}, {"iubenda-cs-accept-btn", pc.ActAccept}, {"iubenda-cs-reject-btn", pc.ActReject}, {"iubenda-cs-customize-btn", pc.ActSettings},
+	{"sp_choice_type_11", pc.ActAccept}, {"sp_choice_type_13", pc.ActReject}, {"sp_choice_type_12", pc.ActSettings}, {"sp_choice_type_save_and_exit", pc.ActSave}, {"cc-allow", pc.ActAccept}, {"cc-deny", pc.ActReject}, {"cc-dismiss", pc.ActAcknowledge}, {"cm-btn-accept-all", pc.ActAccept}, {"cm-btn-decline", pc.ActReject},
+	{"truste-consent-button", pc.ActAccept}, {"truste-consent-required", pc.ActReject}, {"truste-show-consent", pc.ActSettings}, {"ccc-notify-accept", pc.ActAccept}, {"ccc-notify-reject", pc.ActReject}, {"tarteaucitronallallowed", pc.ActAccept}, {"tarteaucitronalldenied", pc.ActReject}, {"tarteaucitronclosealert", pc.ActSettings},
+	{"cmpbntyestxt", pc.ActAccept}, {"cmpbntnotxt", pc.ActReject}, {"cmpbntsavetxt", pc.ActSave}, {"cmpbntcustomtxt", pc.ActSettings}, {"termly-styles-accept", pc.ActAccept}, {"osano-cm-accept-all", pc.ActAccept}, {"osano-cm-denyall", pc.ActReject}, {"osano-cm-manage", pc.ActSettings}, {"osano-cm-save", pc.ActSave},
+}
+
+// vendorName reads the name that a consent manager gives a control.
+func vendorName(n *pc.Node) (pc.Action, string) {
+	for _, attr := range []string{"id", "class", "data-testid"} {
+		v := strings.ToLower(n.Attrs[attr])
+		if v == "" {
+			continue
+		}
+		for _, m := range vendorNames {
+			if strings.Contains(v, m.mark) {
+				return m.action, m.mark
+			}
+		}
+	}
+	return "", ""
 }
 
 // alt is the text of pictures inside a control.

@@ -5,7 +5,8 @@
 //
 // Banners are found by an additive score whose terms are named in the claim:
 // see banner.go. Controls are read by facts of the DOM first, then by their
-// text, see text.go. Purposes are looked up in lists of our own (lists/*.tsv)
+// text: by phrases, and by a linear model of words where a phrase is not all that
+// is said, see text.go; it is made by cmd/train. Purposes are looked up in lists of our own (lists/*.tsv)
 // with a check of the value's shape, then by the owner of the host, else they
 // are unknown. Unknown never flags: it is an answer, not a failure.
 package classifier
@@ -20,13 +21,14 @@ import (
 	"strings"
 
 	pc "pecrawler"
+	"pecrawler/internal/ngram"
 )
 
-//go:embed lists/*.tsv
+//go:embed lists/*
 var lists embed.FS
 
 // version is raised by any change of what the classifier says.
-const version = "7"
+const version = "8"
 
 // Classifier holds the compiled lists. It is safe for concurrent use.
 type Classifier struct {
@@ -38,6 +40,7 @@ type Classifier struct {
 	icon    *regexp.Regexp // one of a button to come back
 	goingOn *regexp.Regexp
 	ways    []way
+	model   *ngram.Model // reads the texts of controls
 }
 
 // New compiles the built-in lists. The error names the file and line of a fault.
@@ -59,6 +62,17 @@ func New() (*Classifier, error) {
 		if err != nil {
 			return nil, err
 		}
+	}
+	raw, err := lists.ReadFile("lists/controls.model")
+	if err != nil {
+		return nil, fmt.Errorf("read model: %w", err)
+	}
+	h.Write(raw)
+	if c.model, err = ngram.Read(raw); err != nil {
+		return nil, fmt.Errorf("controls.model: %w", err)
+	}
+	if want := len(pc.Actions); len(c.model.Classes) != want {
+		return nil, fmt.Errorf("controls.model: it knows %d actions, want %d", len(c.model.Classes), want)
 	}
 	c.digest = hex.EncodeToString(h.Sum(nil))[:12]
 	return c, nil

@@ -33,9 +33,19 @@ func TestLabels(t *testing.T) {
 			}
 		}
 	}
+	// What the phrases alone got wrong or did not know.
+	for text, want := range map[string]pc.Action{
+		"Je continue sans accepter": pc.ActReject, "Nie zgadzam się": pc.ActReject, "Nicht einverstanden": pc.ActReject, "Continuar sin aceptar": pc.ActReject, "Niet akkoord": pc.ActReject, "Na, nid wyf yn derbyn cwcis ychwanegol": pc.ActReject,
+		"Nur essenzielle Cookies akzeptieren": pc.ActReject, "Continue with recommended cookies": pc.ActAccept, "Ydw, galluogi yr holl gwcis": pc.ActAccept, "Selectie toestaan": pc.ActSave, "Ausgewählte Cookies akzeptieren": pc.ActSave, "Reject and pay": pc.ActPay,
+		"Dismiss this message": pc.ActClose, "Bwrw golwg dros ddewisiadau cwcis": pc.ActSettings, "No, decline extras": pc.ActReject,
+	} {
+		if got, conf, why := c.Label(text); got != want || why == "" {
+			t.Errorf("%q is %s (%.2f, %s), want %s", text, got, conf, why, want)
+		}
+	}
 	// What is none of these must not become a choice: a false reject hides a
 	// fault, a false accept makes one.
-	for _, text := range []string{"", "Search", "Add to basket", "Next page", "Donate", "Play", "Sign in", "42", "🙂"} {
+	for _, text := range []string{"", "Search", "Add to basket", "Next page", "Donate", "Play", "Sign in", "42", "🙂", "We accept cards", "Refuse and recycling", "Save for later", "Confirm your email address", "Accept the challenge", "Casgliad sbwriel", "Пошук", "关于我们"} {
 		got, conf, why := c.Label(text)
 		switch got {
 		case pc.ActAccept, pc.ActReject, pc.ActSave:

@@ -1,6 +1,7 @@
 package classifier
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -8,6 +9,11 @@ import (
 
 	pc "pecrawler"
 )
+
+// languages are those that controls are read in: the first line by phrases and
+// the model, the second by the model, as far as translators' catalogues teach it. It is constant.
+var languages = strings.Fields("en cy de fr es it nl pl pt ro sv da" +
+	" bg ca cs el et fi ga gl hr hu is ja ko lb lt lv mt nb nn no ru sk sl sq sr tr uk zh")
 
 // ControlRow is a control as a person would write it down. Only Text or an
 // attribute that stands for it is needed.
@@ -34,6 +40,18 @@ func (c *Classifier) Control(row ControlRow) pc.Control {
 		p.Nodes = append(p.Nodes, pc.Node{Parent: 0, Tag: "#text", Text: row.Text, Box: &box})
 	}
 	ct, _ := c.control(c.newTree(p), 0, 1)
+	bare := row.Tag == "" && len(row.Attrs) == 0
+	if l := c.label(row.Text); bare && l.action == pc.ActToggle {
+		ct.Action, ct.Confidence, ct.Why = l.action, l.confidence, l.why
+	}
+	if bare && row.Context == "" && shared.MatchString(normal(row.Text)) {
+		ct.Why = fmt.Sprintf("by itself “%s” is a word of every form; beside words about cookies it would be %s", normal(row.Text), ct.Action)
+		ct.Action, ct.Confidence = pc.ActOther, .5
+	}
+	if l, _, _ := strings.Cut(strings.ToLower(row.Lang), "-"); l != "" && !slices.Contains(languages, l) && ct.Basis == "text" && ct.Confidence < strange && ct.Action != pc.ActOther {
+		ct.Why = fmt.Sprintf("language unsupported: “%s” is none that controls are read in (it would be %s)", row.Lang, ct.Action)
+		ct.Action, ct.Confidence = pc.ActOther, .4
+	}
 	if low := strings.ToLower(row.Context); len(low) > 60 && !says(low, storageWords()...) && !slices.Contains([]pc.Action{pc.ActOther, pc.ActPolicy, pc.ActToggle}, ct.Action) {
 		ct.Confidence = math.Round(100*ct.Confidence*.7) / 100
 		ct.Why += "; what is said around it does not speak of storage or consent"

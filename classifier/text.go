@@ -1,11 +1,14 @@
 package classifier
 
 import (
+	"fmt"
+	"math"
 	"regexp"
 	"strings"
 	"unicode"
 
 	pc "pecrawler"
+	"pecrawler/internal/ngram"
 )
 
 // label is what a control's text says.
@@ -13,6 +16,7 @@ type label struct {
 	action     pc.Action
 	confidence float64
 	why        string
+	whole      bool // a phrase is all that the text says
 }
 
 // phrase is one reading of a text. The first that matches decides, so the order
@@ -51,7 +55,11 @@ func grammar() []phrase {
 			`reject`+all, `refuse`+all, `decline`+all, `deny`+all, `disagree`, `opt[- ]?out`, `object to all`, `(?:do not|don't|dont|never) (?:accept|allow|consent|agree|track|use)`, `i do not`, `no,? thanks?`, `no,? thank you`,
 			`(?:only|just)(?: use| accept| allow| the)* `+needful, needful+`(?: cookies?)? only`, `(?:use|accept|allow|keep|continue with)(?: only| just| the)* `+needful+`(?: cookies?)?(?: only)?`,
 			`(?:continue|proceed|browse) without(?: accepting| agreeing| consent| consenting| cookies| tracking)*`, `without accepting`, `(?:disable|block|turn off|switch off|withdraw)(?: all| consent| everything)`, `disallow`, `not now`, `refuse everything`, `leave(?: them)? off`,
-			`gwrthod`, `gwrthodwch`, `peidio â (?:derbyn|chaniatáu|chytuno)`, `dim diolch`, `(?:hanfodol|angenrheidiol) yn unig`, `(?:dim ond|defnyddio|derbyn)(?: y| cwcis)* (?:hanfodol|angenrheidiol)`,
+			// A negation, or “without”, before a word for accepting.
+			`sans (?:accepter|consentir|cookies)`, `(?:je )?n'accepte[rz]? (?:pas|rien|aucun)`, `ne (?:pas|plus) accepter`, `ohne (?:zu )?(?:akzeptieren|annehmen|zustimmen|cookies)`, `nicht (?:akzeptieren|annehmen|zustimmen|zulassen|erlauben|einverstanden)`, `sin (?:aceptar|cookies)`, `no (?:acepto|aceptar|permitir|consiento)`, `senza (?:accettare|cookie)`, `non (?:accetto|accettare|acconsento|consentire)`,
+			`zonder (?:te )?(?:accepteren|toestemming|cookies)`, `niet (?:accepteren|akkoord|toestaan)`, `bez (?:akceptacji|akceptowania|zgody)`, `nie (?:zgadzam się|akceptuj\pL*|wyrażam zgody|zezwala\pL*)`, `sem aceitar`, `não (?:aceit\pL+|concordo|permit\pL+)`, `fără (?:a )?accept\pL*`, `nu (?:accept\pL*|permite\pL*|sunt de acord)`, `utan att (?:acceptera|godkänna)`, `inte (?:acceptera|godkänna|tillåta)`, `(?:acceptera|godkänn|tillåt) inte`, `uden (?:at )?accept\pL*`, `(?:accepter|tillad|godkend)\pL* ikke`,
+			`heb (?:dderbyn|derbyn|gytuno|gydsynio|gwcis)`, `(?:nid wyf(?: i)?(?: yn|'n)|dydw i ddim yn|dw i ddim yn) (?:derbyn|cytuno|caniatáu)`, `peidi(?:o|wch) â (?:derbyn|chaniatáu|chytuno|defnyddio)`, `anghytuno`,
+			`gwrthod`, `gwrthodwch`, `dim diolch`, `(?:hanfodol|angenrheidiol) yn unig`, `(?:dim ond|defnyddio|derbyn)(?: y| cwcis)* (?:hanfodol|angenrheidiol)`,
 			`ablehnen`, `alle ablehnen`, `nur (?:notwendige|erforderliche|essenzielle|technisch)\pL*`, `ohne (?:einwilligung|zustimmung)`, `refuser`, `tout refuser`, `je refuse`, `continuer sans accepter`, `(?:uniquement|seulement)[^.]* nécessaires`,
 			`rechazar`, `rechazo`, `denegar`, `(?:solo|sólo)[^.]* necesarias`, `rifiuta(?:re)?`, `rifiuto`, `solo(?: i)?(?: cookie)? necessari`, `continua senza accettare`, `weigeren`, `weiger`, `afwijzen`, `alleen (?:noodzakelijke?|functionele?)`,
 			`odrzu\pL*`, `tylko niezbędne`, `rejeitar`, `recusar`, `apenas[^.]* necessários`, `respinge\pL*`, `refuz\pL*`, `doar(?: cele| cookie-urile)? (?:strict )?necesare`, `avvisa`, `neka`, `endast nödvändiga`, `afvis`, `kun nødvendige`),
@@ -90,13 +98,96 @@ func (c *Classifier) Label(text string) (pc.Action, float64, string) {
 	return l.action, l.confidence, l.why
 }
 
+// label reads a text as a banner's. A phrase that is all that the text says
+// decides; else the model does, which weighs the phrase among the words. A model
+// that is not sure leaves the reading to the phrase, or to nobody.
 func (c *Classifier) label(text string) label {
+	said := c.phraseIn(text)
+	if said.whole {
+		return said
+	}
+	p := c.model.Predict(text, hints(said))
+	best, same := 0, 0.0
+	for i, class := range c.model.Classes {
+		if p[i] > p[best] {
+			best = i
+		}
+		if class == string(said.action) {
+			same = p[i]
+		}
+	}
+	guess, sure := pc.Action(c.model.Classes[best]), math.Round(100*p[best])/100
+	switch {
+	case guess == said.action && guess == pc.ActOther:
+		said.confidence = max(said.confidence, sure)
+		return said
+	case guess == said.action:
+		said.confidence = max(said.confidence, sure)
+		said.why += fmt.Sprintf("; the model of words agrees (%.2f)", sure)
+		return said
+	case p[best] >= guessed && (p[best] >= strange || latin(text)):
+		return label{guess, sure, c.words(text, best, sure), false}
+	case said.action != pc.ActOther && same >= .2:
+		said.confidence = min(said.confidence, .65)
+		said.why += fmt.Sprintf("; the model of words is not sure (%s %.2f)", guess, sure)
+		return said
+	}
+	return label{pc.ActOther, .5, fmt.Sprintf("its text says nothing that is known; the model of words is not sure (%s %.2f)", guess, sure), false}
+}
+
+// How sure the model must be, and how sure in a script of which it has seen only
+// what translators of a few programs wrote.
+const (
+	guessed = .45
+	strange = .9
+)
+
+// latin tells whether a text is written in letters that the model knows well.
+func latin(text string) bool {
+	other := 0
+	for _, r := range text {
+		if unicode.IsLetter(r) && !unicode.Is(unicode.Latin, r) {
+			other++
+		}
+	}
+	return other*2 < len([]rune(text))
+}
+
+// hints are what a phrase tells the model.
+func hints(said label) []string { return []string{string(said.action)} }
+
+// words says which words of a text made the model think so.
+func (c *Classifier) words(text string, class int, sure float64) string {
+	var out []string
+	for _, part := range c.model.Explain(text, class) {
+		if part.Points >= .1 && len(out) < 3 {
+			out = append(out, fmt.Sprintf("“%s” %+.1f", part.Word, part.Points))
+		}
+	}
+	if len(out) == 0 {
+		return fmt.Sprintf("the model of words gives %s %.2f for all of its text", c.model.Classes[class], sure)
+	}
+	return fmt.Sprintf("the model of words gives %s %.2f; what speaks for it: %s", c.model.Classes[class], sure, strings.Join(out, ", "))
+}
+
+// Hints are what the phrases tell the model of a text: it is trained with them.
+func (c *Classifier) Hints(text string) []string { return hints(c.phraseIn(text)) }
+
+// With returns the classifier with another model, to measure it by.
+func (c *Classifier) With(m *ngram.Model) *Classifier {
+	d := *c
+	d.model = m
+	return &d
+}
+
+// phraseIn reads a text by the grammar.
+func (c *Classifier) phraseIn(text string) label {
 	t := normal(text)
 	switch {
 	case t == "":
-		return label{pc.ActOther, .3, "it has no text"}
+		return label{pc.ActOther, .3, "it has no text", true}
 	case len([]rune(t)) > maxText:
-		return label{pc.ActOther, .7, "its text is prose"}
+		return label{pc.ActOther, .7, "its text is prose", true}
 	}
 	for _, p := range c.phrases {
 		if m := p.re.FindString(t); m != "" {
@@ -104,8 +195,18 @@ func (c *Classifier) label(text string) label {
 			if n := len(strings.Fields(t)) - len(strings.Fields(m)); n > 6 { // the words are a small part of what it says
 				conf -= .25
 			}
-			return label{p.action, conf, "its text says “" + strings.TrimSpace(m) + "”"}
+			return label{p.action, conf, "its text says “" + strings.TrimSpace(m) + "”", len(m) == len(t)}
 		}
 	}
-	return label{pc.ActOther, .5, "its text says nothing that is known"}
+	return label{pc.ActOther, .5, "its text says nothing that is known", false}
 }
+
+// Phrase is what the grammar alone makes of a text.
+func (c *Classifier) Phrase(text string) (pc.Action, float64, string) {
+	l := c.phraseIn(text)
+	return l.action, l.confidence, l.why
+}
+
+// shared are words that a banner has in common with every form: by themselves,
+// with nothing of a banner around them, they are no choice about storage. It is constant.
+var shared = regexp.MustCompile(`^(?:yes|no|all|confirm|apply|submit|update|activate|done|ie|na|ydw|nage|nac ydw|cyflwyno|cadarnhau|gosod|ja|nein|nee|nej|oui|non|sí|si|sì|sim|não|tak|nie|da|nu|bestätigen|übernehmen|confirmer|valider|appliquer|confirmar|aplicar|conferma|applica|bevestigen|toepassen|potwierdź|zastosuj|confirmă|aplică|bekräfta|bekræft|anvend)$`)
