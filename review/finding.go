@@ -122,7 +122,11 @@ func describe(o *opened, r pc.Ref) string {
 	if it == nil {
 		return string(r)
 	}
-	return it.Title + " (" + string(p.Scenario) + ")"
+	title, _, asked := strings.Cut(it.Title, "?") // what was asked is in the raw evidence
+	if asked {
+		title += "?…"
+	}
+	return title + " (" + string(p.Scenario) + ")"
 }
 
 func weight(f pc.Finding) int {

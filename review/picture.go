@@ -128,7 +128,7 @@ func drawn(o *opened, c *pc.Capture, i int, rules map[pc.Ref][]string) picture {
 	}
 	for _, b := range o.Opinions.Banners {
 		if r, ok := here(b.Refs); ok && b.Scenario == c.Scenario {
-			add(r, box{Kind: "banner", What: "The banner, a " + b.Kind, Box: b.Box})
+			add(r, box{Kind: "banner", What: "The banner (" + b.Kind + ")", Box: b.Box})
 		}
 		for _, ct := range b.Controls {
 			if r, ok := here(ct.Refs); ok {

@@ -55,6 +55,28 @@ func capture(scenario, text string) string {
 "pages":[{"mark":"settled","at":5000,"layer":1,"url":"https://shop.example/","tree":"`+scenario+`/pages/0.json","screen":"`+scenario+`/screens/0.jpg"}]}`, text)
 }
 
+// opinions are a classifier's whose every word is hostile.
+func opinions(text string) func(*evidence.Bundle) pc.Annotations {
+	claim := func(refs ...pc.Ref) pc.Claim { return pc.Claim{Confidence: 0.9, Basis: text, Why: text, Refs: refs} }
+	on := true
+	var a pc.Annotations
+	a.Classifier, a.Lists = "test", text
+	for _, s := range pc.Scenarios {
+		at := func(what string) pc.Ref { return pc.Ref(string(s) + "/" + what) }
+		a.Banners = append(a.Banners, pc.Banner{Scenario: s, CMP: text, Kind: text, Language: text, Text: text, Box: pc.Box{W: 300, H: 200}, Claim: claim(at("pages/0#0")), Controls: []pc.Control{
+			{Action: pc.ActAccept, Text: text, Layer: 1, Box: pc.Box{X: 1, Y: 2, W: 30, H: 40}, Claim: claim(at("pages/0#1")), Looks: &pc.Looks{Area: 1200, Contrast: 7.04, Fill: 3, FontPx: 16, Weight: 700, Order: 3}},
+			{Action: pc.ActReject, Text: text, Layer: 2, Box: pc.Box{X: 1, Y: 2000, W: 30, H: 40}, On: &on, Claim: claim(at("pages/0#2")), Looks: &pc.Looks{Contrast: 2.5, Fill: 1, Link: true, Below: true}}}})
+		a.Storage = append(a.Storage, pc.Purpose{Ref: at("storage/0"), Scenario: s, Phase: pc.PhaseBefore, Kind: pc.Cookie, Host: text, Name: text, Class: pc.NonExemptAdvertising, Sub: text, Entity: text, Claim: claim()})
+		for _, ph := range []pc.Phase{pc.PhaseBefore, pc.PhaseReject, pc.PhaseAccept} {
+			a.Requests = append(a.Requests, pc.Purpose{Ref: at("requests/0"), Scenario: s, Phase: ph, Host: text, Class: pc.Unknown, Entity: text, Claim: claim()})
+		}
+	}
+	return func(*evidence.Bundle) pc.Annotations { return a }
+}
+
+// none are the opinions of nobody: the pages show what the verdict kept.
+func none(*evidence.Bundle) pc.Annotations { return pc.Annotations{} }
+
 // serve serves such a store to some people; ann, a lead, when none are named.
 func serve(t *testing.T, opt review.Options) *pages {
 	t.Helper()
@@ -113,6 +135,9 @@ func serveText(t *testing.T, opt review.Options, text string) *pages {
 	}
 	if opt.People == nil {
 		opt.People = []review.Person{{Name: "ann", Lead: true}}
+	}
+	if opt.Opinions == nil {
+		opt.Opinions = opinions(text)
 	}
 	if p.handler, err = review.New(st, vault, slog.New(slog.DiscardHandler), opt); err != nil {
 		t.Fatal(err)
@@ -228,7 +253,11 @@ func TestHostileTextStaysText(t *testing.T) {
 }
 
 func TestPages(t *testing.T) {
-	p := serve(t, review.Options{})
+	t.Run("with opinions", func(t *testing.T) { testPages(t, serve(t, review.Options{})) })
+	t.Run("with what the verdict kept", func(t *testing.T) { testPages(t, serve(t, review.Options{Opinions: none})) })
+}
+
+func testPages(t *testing.T, p *pages) {
 	b := p.as("ann")
 	for _, c := range []struct {
 		path string
@@ -267,6 +296,31 @@ func TestPages(t *testing.T) {
 		if code, body, _ := b.get(c.path); code != c.code || !strings.Contains(body, c.says) {
 			t.Errorf("%s: %d, says %q: %v; want %d", c.path, code, c.says, strings.Contains(body, c.says), c.code)
 		}
+	}
+}
+
+// Accepting and refusing stand side by side, with what was measured of each.
+func TestChoicesSideBySide(t *testing.T) {
+	p := serve(t, review.Options{})
+	_, body, _ := p.as("ann").get(sitePath)
+	cells := regexp.MustCompile(`<th scope="row" class="govuk-table__header">([^<]*)</th><td class="govuk-table__cell">([^<]*)</td><td class="govuk-table__cell">([^<]*)</td>`)
+	got := map[string][2]string{}
+	for _, m := range cells.FindAllStringSubmatch(body, -1) {
+		got[m[1]] = [2]string{m[2], m[3]}
+	}
+	for name, want := range map[string][2]string{
+		"Presses": {"1", "not offered"}, "Layer": {"1", "2"}, "Contrast of its text": {"7.0 to 1", "2.5 to 1"}, "Contrast of its own background": {"3.0 to 1", "none of its own"},
+		"Looks like": {"a button", "a link"}, "Seen without scrolling": {"yes", "no"}, "Text": {"16 pixels, weight 700", "0 pixels, weight 0"},
+	} {
+		if got[name] != want {
+			t.Errorf("%s: %q, want %q", name, got[name], want)
+		}
+	}
+	if !strings.Contains(body, "It lies outside of this picture.") {
+		t.Error("a box beyond the picture is not said to be")
+	}
+	if !strings.Contains(body, "The reasons are those of <bdi>classifier test") {
+		t.Error("another classifier than the verdict's is not said to be")
 	}
 }
 

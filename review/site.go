@@ -21,6 +21,7 @@ type siteView struct {
 	Panels   []panel
 	Findings []finding
 	Choices  []choice
+	Unsaid   bool // the classifier of this program reads a banner, and the verdict has none
 	Scenes   []scene
 	Timeline timeline
 	Back     *withdrawal
@@ -88,6 +89,7 @@ func (v *siteView) evidence() {
 	v.Scenes = scenes(o, rules)
 	v.Timeline = timelineOf(o, vis.Verdict, rules)
 	v.Choices = choices(o, v.Word.Banner)
+	v.Unsaid = len(o.Opinions.Banners) > 0 && !v.Word.Banner.Present
 	v.Back = withdrawn(o, v.Timeline)
 	for _, s := range v.Scenes {
 		for _, p := range s.Pictures {

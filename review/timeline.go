@@ -170,6 +170,14 @@ func rowsOf(o *opened, v pc.Verdict, rules map[pc.Ref][]string) []row {
 		at[key] = len(out)
 		out = append(out, r)
 	}
+	used := map[string]bool{} // an item that is in two phases has its anchor in the first
+	for i := range out {
+		out[i].IDs = slices.DeleteFunc(out[i].IDs, func(id string) bool {
+			was := used[id]
+			used[id] = true
+			return was
+		})
+	}
 	slices.SortStableFunc(out, func(a, b row) int {
 		return cmp.Or(cmp.Compare(groupRank(a.Group), groupRank(b.Group)), cmp.Compare(a.At, b.At))
 	})
