@@ -14,16 +14,6 @@ import (
 	pc "pecrawler"
 )
 
-// Buckets. A lease is held by a key that is there: empty while a visit of the
-// domain is in hand, then the time from which the next may begin. It expires
-// with the heartbeats of its worker, so a worker that dies holds nothing for
-// longer than its visit takes to come back. Waits counts how often a visit was
-// put off because its domain was taken: those are no attempts.
-const (
-	bucketHosts = "pecrawler_hosts"
-	bucketWaits = "pecrawler_waits"
-)
-
 // Domain is the registrable domain of a site: whom a visit burdens.
 func Domain(site string) string {
 	if host, _, err := net.SplitHostPort(site); err == nil {
@@ -35,16 +25,11 @@ func Domain(site string) string {
 	return site
 }
 
-func (q *Queue) buckets(ctx context.Context) (err error) {
-	// As long as the message is held: its heartbeats are the lease's too.
-	if q.hosts, err = q.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: bucketHosts, TTL: q.ackWait}); err == nil {
-		q.waits, err = q.js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: bucketWaits, TTL: dedup})
-	}
-	if err != nil {
-		return fmt.Errorf("make the buckets of the queue: %w", err)
-	}
-	return nil
-}
+// A lease is held by a key that is there: empty while a visit of the
+// domain is in hand, then the time from which the next may begin. It expires
+// with the heartbeats of its worker, so a worker that dies holds nothing for
+// longer than its visit takes to come back. Waits counts how often a visit was
+// put off because its domain was taken: those are no attempts.
 
 // lease is the right to visit a domain.
 type lease struct {

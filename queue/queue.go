@@ -5,10 +5,18 @@
 // Streams and subjects (sweep names are [a-z0-9-], sites are hashed):
 //
 //	VISITS    pecrawler.visit.<sweep>.<site>    work queue: a message is a visit, gone when acknowledged
-//	RESULTS   pecrawler.result.<sweep>.<site>   the verdict of one visit, kept for the sweep's collector
+//	          pecrawler.urgent.<sweep>.<site>   visits that overtake every sweep
+//	          pecrawler.later.<sweep>.<site>    visits that the server moves to visit.> at their time
+//	RESULTS   pecrawler.result.<sweep>.<site>   the verdict of one visit, kept for whoever gives the last word
 //	VERDICTS  pecrawler.verdict.<sweep>.<site>  the last word on a site
 //	FLAGGED   pecrawler.flagged.<sweep>.<site>  the same, flagged sites only
 //	DEAD      pecrawler.dead.<sweep>.<site>     visits given up, with the reason
+//	LISTS     pecrawler.list.<sweep>.<part>     the sites of a launched sweep, a thousand a message
+//	CONTROL   pecrawler.control.<sweep>.<site>  what people ask of whoever gives the last words
+//
+// Their configuration is in streams.go and nowhere else. A sweep under way has a
+// consumer of its own, see next.go; its settings and its progress lie in
+// key-value buckets, see sweeps.go. docs/fleet.md is for those who run it.
 //
 // Two visits of one registrable domain are never in hand at the same time, and
 // a gap lies between them: a lease in a key-value bucket, see lease.go.
@@ -47,18 +55,25 @@ import (
 // MaxDeliver is how often a visit is handed out before it is given up.
 const MaxDeliver = 5
 
-// Stream names.
+// Kinds of message: the second token of a subject.
 const (
-	streamVisits   = "VISITS"
-	streamResults  = "RESULTS"
-	streamVerdicts = "VERDICTS"
-	streamFlagged  = "FLAGGED"
-	streamDead     = "DEAD"
-	workers        = "workers"
+	kindVisit   = "visit"
+	kindUrgent  = "urgent"
+	kindLater   = "later"
+	kindResult  = "result"
+	kindVerdict = "verdict"
+	kindFlagged = "flagged"
+	kindDead    = "dead"
+	kindList    = "list"
+	kindControl = "control"
 )
 
-// dedup is how long an id is remembered by the server.
-const dedup = 24 * time.Hour
+// schemaHeader tells the version of a message's document. A reader that meets
+// a higher one than it knows leaves the message to a newer process.
+const (
+	schemaHeader = "Pecrawler-Schema"
+	schema       = pc.VerdictSchema
+)
 
 // Config says which server to use.
 type Config struct {
@@ -67,22 +82,50 @@ type Config struct {
 	Listen     string // host:port on which the embedded server also listens; "" is none
 	AckWait    time.Duration
 	Gap        time.Duration // between two visits of one registrable domain, over all workers
+	Replicas   int           // of streams that are made; 0 is 1
+	Role       Role          // what this process is to a cluster that knows users
+	Login      Login
 	Log        *slog.Logger
-	Registerer prometheus.Registerer
+	Registerer prometheus.Registerer // nil: no metrics
+}
+
+// Role is a user of the cluster and what it may do, as in deploy/nats.
+type Role string
+
+// The roles.
+const (
+	Admin     Role = "admin"     // everything, on a server of our own or without users
+	Launcher  Role = "launcher"  // begins, pauses and ends sweeps
+	Worker    Role = "worker"    // makes visits
+	Collector Role = "collector" // gives the last words
+	Reviewer  Role = "reviewer"  // reads what was flagged
+	Exporter  Role = "exporter"  // counts
+)
+
+// Login is how a process shows who it is to a cluster. Files, so that no secret
+// stands on a command line.
+type Login struct {
+	NKey      string // seed
+	CA        string // whom to trust
+	Cert, Key string // of this client
 }
 
 // Queue is a connection to the streams.
 type Queue struct {
-	srv     *server.Server // nil with a cluster
-	nc      *nats.Conn
-	js      jetstream.JetStream
-	work    jetstream.Consumer
-	hosts   jetstream.KeyValue // leases of domains
-	waits   jetstream.KeyValue
-	ackWait time.Duration
-	gap     time.Duration
-	log     *slog.Logger
-	met     *metrics
+	srv   *server.Server // nil with a cluster
+	nc    *nats.Conn
+	js    jetstream.JetStream
+	hosts jetstream.KeyValue // leases of domains
+	waits jetstream.KeyValue
+	line  *line
+	begun sync.Map // sweeps that have a consumer, as far as this process knows
+
+	ackWait  time.Duration
+	gap      time.Duration
+	replicas int
+	role     Role
+	log      *slog.Logger
+	met      *metrics
 }
 
 // ErrUnreachable means that no NATS server answered.
@@ -94,7 +137,10 @@ func Open(ctx context.Context, cfg Config) (_ *Queue, err error) {
 	if cfg.AckWait == 0 {
 		cfg.AckWait = 60 * time.Second
 	}
-	q := &Queue{ackWait: cfg.AckWait, gap: min(cfg.Gap, cfg.AckWait), log: cfg.Log, met: newMetrics()}
+	if cfg.Role == "" {
+		cfg.Role = Admin
+	}
+	q := &Queue{ackWait: cfg.AckWait, gap: min(cfg.Gap, cfg.AckWait), replicas: max(cfg.Replicas, 1), role: cfg.Role, line: newLine(), log: cfg.Log, met: newMetrics()}
 	defer func() {
 		if err != nil {
 			q.Close()
@@ -102,12 +148,19 @@ func Open(ctx context.Context, cfg Config) (_ *Queue, err error) {
 	}()
 	opts := []nats.Option{
 		nats.Name("pecrawler"), nats.MaxReconnects(-1), nats.Timeout(5 * time.Second),
+		// What a user may not do is only said here; the call itself ends without an answer.
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { cfg.Log.Warn("nats", "err", err) }),
+		// Replies of each role go where no other role may listen.
+		nats.CustomInboxPrefix("_INBOX_" + string(cfg.Role)),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				cfg.Log.Warn("nats connection lost, reconnecting", "err", err)
 			}
 		}),
+	}
+	opts, err = cfg.Login.add(opts)
+	if err != nil {
+		return nil, err
 	}
 	where := cfg.URL
 	if where == "" {
@@ -116,20 +169,77 @@ func Open(ctx context.Context, cfg Config) (_ *Queue, err error) {
 		}
 		opts = append(opts, nats.InProcessServer(q.srv))
 	}
-	if q.nc, err = nats.Connect(where, opts...); err != nil {
-		return nil, fmt.Errorf("%w at %s: %v (is it running? --nats names the address)", ErrUnreachable, where, err)
+	if q.nc, err = nats.Connect(where, opts...); errors.Is(err, nats.ErrAuthorization) {
+		return nil, fmt.Errorf("NATS at %s knows this user not: --nats-nkey names the file with the seed of its key (deploy/nats/README.md)", Place(where))
+	} else if err != nil {
+		return nil, fmt.Errorf("%w at %s: %v (is it running? --nats names the address)", ErrUnreachable, Place(where), err)
 	}
 	if q.js, err = jetstream.New(q.nc); err != nil {
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	if err := q.streams(ctx); err != nil {
+	if err := q.setUp(ctx); err != nil {
 		return nil, err
 	}
-	q.met.queue = q
-	if err := cfg.Registerer.Register(q.met); err != nil {
-		return nil, err
+	if q.role == Admin || q.role == Worker {
+		if q.hosts, err = q.bucket(ctx, bucketHosts); err != nil {
+			return nil, err
+		}
+		if q.waits, err = q.bucket(ctx, bucketWaits); err != nil {
+			return nil, err
+		}
+	}
+	if cfg.Registerer != nil {
+		q.met.queue = q
+		if err := cfg.Registerer.Register(q.met); err != nil {
+			return nil, err
+		}
 	}
 	return q, nil
+}
+
+func (l Login) add(opts []nats.Option) ([]nats.Option, error) {
+	if l.NKey != "" {
+		o, err := nats.NkeyOptionFromSeed(l.NKey)
+		if err != nil {
+			return nil, fmt.Errorf("read the key %s: %w", l.NKey, err)
+		}
+		opts = append(opts, o)
+	}
+	if l.CA != "" {
+		opts = append(opts, nats.RootCAs(l.CA))
+	}
+	if l.Cert != "" {
+		opts = append(opts, nats.ClientCert(l.Cert, l.Key))
+	}
+	return opts, nil
+}
+
+// Place is a server's address without what stands in front of the @: that may
+// be a password.
+func Place(natsURL string) string {
+	parts := strings.Split(natsURL, ",")
+	for i, p := range parts {
+		if at := strings.LastIndex(p, "@"); at >= 0 {
+			scheme, _, found := strings.Cut(p, "://")
+			if found {
+				parts[i] = scheme + "://" + p[at+1:]
+			} else {
+				parts[i] = p[at+1:]
+			}
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+func (q *Queue) bucket(ctx context.Context, name string) (jetstream.KeyValue, error) {
+	kv, err := q.js.KeyValue(ctx, name)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		return nil, fmt.Errorf("the cluster has no bucket %s: make it by pecrawler queue check --fix", name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the bucket %s: %w", name, err)
+	}
+	return kv, nil
 }
 
 // embed starts a server in this process.
@@ -176,34 +286,6 @@ func (l natsLog) Fatalf(f string, a ...any)  { l.log.Error("nats server", "msg",
 func (l natsLog) Debugf(string, ...any)      {}
 func (l natsLog) Tracef(string, ...any)      {}
 
-func (q *Queue) streams(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	base := jetstream.StreamConfig{Storage: jetstream.FileStorage, Duplicates: dedup, MaxMsgSize: 1 << 20, Compression: jetstream.S2Compression, AllowDirect: true}
-	stream := func(name, subject string, keep time.Duration) jetstream.StreamConfig {
-		c := base
-		c.Name, c.Subjects, c.MaxAge = name, []string{subject}, keep
-		return c
-	}
-	visits := stream(streamVisits, "pecrawler.visit.>", 0)
-	visits.Retention = jetstream.WorkQueuePolicy
-	const keep = 90 * 24 * time.Hour
-	for _, c := range []jetstream.StreamConfig{visits, stream(streamResults, "pecrawler.result.>", keep), stream(streamVerdicts, "pecrawler.verdict.>", keep),
-		stream(streamFlagged, "pecrawler.flagged.>", keep), stream(streamDead, "pecrawler.dead.>", keep)} {
-		if _, err := q.js.CreateOrUpdateStream(ctx, c); err != nil {
-			return fmt.Errorf("make the stream %s: %w", c.Name, err)
-		}
-	}
-	work, err := q.js.CreateOrUpdateConsumer(ctx, streamVisits, jetstream.ConsumerConfig{Durable: workers, AckPolicy: jetstream.AckExplicitPolicy, AckWait: q.ackWait,
-		// Next gives a visit up itself after MaxDeliver; the server's own limit would leave it in the stream for ever.
-		MaxDeliver: -1, MaxAckPending: 4000, MaxWaiting: 2048})
-	if err != nil {
-		return fmt.Errorf("make the consumer of %s: %w", streamVisits, err)
-	}
-	q.work = work
-	return q.buckets(ctx)
-}
-
 // Close ends the connection and the embedded server.
 func (q *Queue) Close() {
 	if q.nc != nil {
@@ -220,26 +302,46 @@ func ValidSweep(name string) bool { return sweepName().MatchString(name) }
 
 func sweepName() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`) }
 
+func badSweep(name string) error {
+	return fmt.Errorf("sweep name %q: use 1 to 64 of a-z, 0-9 and -", name)
+}
+
 func subject(kind, sweep, site string) (string, error) {
 	if !ValidSweep(sweep) {
-		return "", fmt.Errorf("sweep name %q: use 1 to 64 of a-z, 0-9 and -", sweep)
+		return "", badSweep(sweep)
 	}
 	return "pecrawler." + kind + "." + sweep + "." + pc.SiteKey(site), nil
 }
 
-// publish stores a message once: the server drops a second one with the same id.
-func (q *Queue) publish(ctx context.Context, kind, sweep, site, id string, v any) error {
+// message makes a message about a site with the version of its document.
+func message(kind, sweep, site string, v any) (*nats.Msg, error) {
 	subj, err := subject(kind, sweep, site)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	data, err := json.Marshal(v)
 	if err != nil {
-		return fmt.Errorf("encode %s of %s: %w", kind, site, err)
+		return nil, fmt.Errorf("encode %s of %s: %w", kind, site, err)
 	}
-	ack, err := q.js.Publish(ctx, subj, data, jetstream.WithMsgID(id), jetstream.WithRetryAttempts(5), jetstream.WithRetryWait(time.Second))
+	m := nats.NewMsg(subj)
+	m.Data = data
+	m.Header.Set(schemaHeader, strconv.Itoa(schema))
+	return m, nil
+}
+
+// publish stores a message once: the server drops a second one with the same id.
+func (q *Queue) publish(ctx context.Context, kind, sweep, site, id string, v any) error {
+	m, err := message(kind, sweep, site, v)
 	if err != nil {
-		return fmt.Errorf("publish %s of %s: %w", kind, site, err)
+		return err
+	}
+	return q.send(ctx, m, kind, id)
+}
+
+func (q *Queue) send(ctx context.Context, m *nats.Msg, kind, id string) error {
+	ack, err := q.js.PublishMsg(ctx, m, jetstream.WithMsgID(id), jetstream.WithRetryAttempts(5), jetstream.WithRetryWait(time.Second))
+	if err != nil {
+		return fmt.Errorf("publish %s %s: %w", kind, id, err)
 	}
 	if !ack.Duplicate {
 		q.met.published.WithLabelValues(kind).Inc()
@@ -247,24 +349,34 @@ func (q *Queue) publish(ctx context.Context, kind, sweep, site, id string, v any
 	return nil
 }
 
+// readable tells whether this process knows the version of a message.
+func readable(h nats.Header) bool {
+	n, err := strconv.Atoi(h.Get(schemaHeader))
+	return err != nil || n <= schema // without one it is from before they had any
+}
+
 // AddVisits puts visits on the work queue and returns when all are stored. A
 // visit that is there already changes nothing.
 func (q *Queue) AddVisits(ctx context.Context, visits []pc.Visit) error {
 	const window = 500 // in flight
+	for _, v := range visits {
+		if _, ok := q.begun.Load(v.Sweep); !ok {
+			if err := q.Begin(ctx, v.Sweep, DefaultPriority); err != nil {
+				return err
+			}
+			q.begun.Store(v.Sweep, true)
+		}
+	}
 	for len(visits) > 0 {
 		batch := visits[:min(window, len(visits))]
 		visits = visits[len(batch):]
 		futures := make([]jetstream.PubAckFuture, 0, len(batch))
 		for _, v := range batch {
-			subj, err := subject("visit", v.Sweep, v.Site)
+			m, err := message(kindVisit, v.Sweep, v.Site, v)
 			if err != nil {
 				return err
 			}
-			data, err := json.Marshal(v)
-			if err != nil {
-				return fmt.Errorf("encode visit of %s: %w", v.Site, err)
-			}
-			f, err := q.js.PublishAsync(subj, data, jetstream.WithMsgID(v.ID()))
+			f, err := q.js.PublishMsgAsync(m, jetstream.WithMsgID(v.ID()))
 			if err != nil {
 				return fmt.Errorf("put %s on the queue: %w", v.Site, err)
 			}
@@ -276,7 +388,7 @@ func (q *Queue) AddVisits(ctx context.Context, visits []pc.Visit) error {
 			case err := <-f.Err():
 				// The connection may have broken; once more, waiting for the answer. The id makes that harmless.
 				v := batch[i]
-				if err := q.publish(ctx, "visit", v.Sweep, v.Site, v.ID(), v); err != nil {
+				if err := q.publish(ctx, kindVisit, v.Sweep, v.Site, v.ID(), v); err != nil {
 					return err
 				}
 				q.log.Debug("visit was published again", "visit", v.ID(), "err", err)
@@ -284,10 +396,36 @@ func (q *Queue) AddVisits(ctx context.Context, visits []pc.Visit) error {
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			q.met.published.WithLabelValues("visit").Inc()
+			q.met.published.WithLabelValues(kindVisit).Inc()
 		}
 	}
 	return nil
+}
+
+// AddVisitAt puts a visit on the work queue at a time. Until then the server
+// keeps it, also over a restart.
+func (q *Queue) AddVisitAt(ctx context.Context, v pc.Visit, at time.Time) error {
+	if time.Until(at) <= 0 {
+		return q.AddVisits(ctx, []pc.Visit{v})
+	}
+	m, err := message(kindLater, v.Sweep, v.Site, v)
+	if err != nil {
+		return err
+	}
+	target, err := subject(kindVisit, v.Sweep, v.Site)
+	if err != nil {
+		return err
+	}
+	m.Header.Set("Nats-Schedule", "@at "+at.UTC().Add(time.Second-1).Truncate(time.Second).Format(time.RFC3339))
+	m.Header.Set("Nats-Schedule-Target", target)
+	return q.send(ctx, m, kindLater, v.ID())
+}
+
+// AddUrgent puts a visit before those of every sweep. Its id is another than
+// that of the same visit in its turn, which it overtakes; the results have the
+// same, and only one counts.
+func (q *Queue) AddUrgent(ctx context.Context, v pc.Visit) error {
+	return q.publish(ctx, kindUrgent, v.Sweep, v.Site, "urgent/"+v.ID(), v)
 }
 
 // Job is a visit in hand. Exactly one of Done, Return and Dead ends it; until
@@ -310,17 +448,16 @@ func (q *Queue) Next(ctx context.Context) (*Job, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		msg, err := q.work.Next(jetstream.FetchContext(deadline(ctx, 5*time.Second)))
+		msg, err := q.pull(ctx)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
-			if !errors.Is(err, nats.ErrTimeout) && !errors.Is(err, jetstream.ErrNoMessages) && !errors.Is(err, context.DeadlineExceeded) {
-				q.log.Warn("waiting for NATS", "err", err)
-				select {
-				case <-ctx.Done():
-				case <-time.After(time.Second):
-				}
+			q.log.Warn("waiting for NATS", "err", err)
+		}
+		if msg == nil {
+			if err != nil {
+				sleep(ctx, time.Second)
 			}
 			continue
 		}
@@ -339,15 +476,29 @@ func deadline(ctx context.Context, d time.Duration) context.Context {
 	return ctx
 }
 
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
 func (q *Queue) take(ctx context.Context, msg jetstream.Msg) (*Job, bool) {
 	meta, err := msg.Metadata()
 	if err != nil {
 		return nil, false
 	}
 	job := &Job{q: q, msg: msg, stop: func() {}, end: func() {}, Attempt: int(meta.NumDelivered)}
-	if err := json.Unmarshal(msg.Data(), &job.Visit); err != nil || !ValidSweep(job.Visit.Sweep) {
-		q.log.Error("a message on the work queue is no visit; it was dropped", "err", err)
-		msg.TermWithReason("not a visit")
+	err = json.Unmarshal(msg.Data(), &job.Visit)
+	if !readable(msg.Headers()) {
+		q.log.Warn("a visit of a newer version is left to newer workers", "subject", msg.Subject())
+		q.putOff(context.WithoutCancel(ctx), msg, job.Visit, q.waited(ctx, job.Visit), 5*time.Second)
+		return nil, false
+	}
+	if err != nil || !ValidSweep(job.Visit.Sweep) || job.Visit.Site == "" {
+		if err := q.poison(ctx, msg, fmt.Sprintf("it is no visit (%v)", err)); err != nil {
+			q.log.Error("dead letter", "subject", msg.Subject(), "err", err)
+		}
 		return nil, false
 	}
 	if job.Attempt > 1 {
@@ -402,7 +553,10 @@ func (q *Queue) take(ctx context.Context, msg jetstream.Msg) (*Job, bool) {
 func (j *Job) Done(ctx context.Context) error {
 	j.stop()
 	defer j.end()
-	if err := j.msg.DoubleAck(ctx); err != nil {
+	if err := j.msg.DoubleAck(ctx); errors.Is(err, nats.ErrNoResponders) {
+		// The sweep has ended meanwhile. If it is only that the server is not there, the visit comes again, which changes nothing.
+		j.q.log.Warn("nobody waits for this visit any more", "visit", j.Visit.ID())
+	} else if err != nil {
 		return fmt.Errorf("acknowledge %s: %w", j.Visit.ID(), err)
 	}
 	j.forget(ctx)
@@ -418,45 +572,22 @@ func (j *Job) Return(delay time.Duration) error {
 	return j.q.nc.FlushTimeout(5 * time.Second)
 }
 
-// DeadVisit is a visit that was given up.
-type DeadVisit struct {
-	Visit  pc.Visit  `json:"visit"`
-	Reason string    `json:"reason"`
-	At     time.Time `json:"at"`
-}
-
-// Dead gives the visit up: it goes to the dead letters with the reason.
-func (j *Job) Dead(ctx context.Context, reason string) error {
-	j.stop()
-	defer j.end()
-	v := j.Visit
-	if err := j.q.publish(ctx, "dead", v.Sweep, v.Site, "dead/"+v.ID(), DeadVisit{v, reason, time.Now().UTC()}); err != nil {
-		return err
-	}
-	j.q.met.dead.Inc()
-	if err := j.msg.TermWithReason(reason); err != nil {
-		return fmt.Errorf("give up %s: %w", v.ID(), err)
-	}
-	j.forget(ctx)
-	return nil
-}
-
 // PublishResult stores the verdict of one visit.
 func (q *Queue) PublishResult(ctx context.Context, v pc.Verdict) error {
 	id := pc.Visit{Sweep: v.Sweep, Site: v.Site, Number: v.Visit}.ID()
-	return q.publish(ctx, "result", v.Sweep, v.Site, "result/"+id, v)
+	return q.publish(ctx, kindResult, v.Sweep, v.Site, "result/"+id, v)
 }
 
 // PublishVerdict stores the last word on a site, and for a flagged site the flag.
 func (q *Queue) PublishVerdict(ctx context.Context, v pc.Verdict) error {
 	id := fmt.Sprintf("%s/%s/%d", v.Sweep, v.Site, v.Visits)
-	if err := q.publish(ctx, "verdict", v.Sweep, v.Site, "verdict/"+id, v); err != nil {
+	if err := q.publish(ctx, kindVerdict, v.Sweep, v.Site, "verdict/"+id, v); err != nil {
 		return err
 	}
 	if v.Overall != pc.Flagged {
 		return nil
 	}
-	return q.publish(ctx, "flagged", v.Sweep, v.Site, "flagged/"+id, v)
+	return q.publish(ctx, kindFlagged, v.Sweep, v.Site, "flagged/"+id, v)
 }
 
 // Results hands every result of a sweep to handle, from the first one ever
@@ -464,19 +595,19 @@ func (q *Queue) PublishVerdict(ctx context.Context, v pc.Verdict) error {
 // returns nil; otherwise it comes again. Several results may not be handled at
 // the same time, so handle needs no lock.
 func (q *Queue) Results(ctx context.Context, sweep string, handle func(context.Context, pc.Verdict) error) error {
-	return follow(ctx, q, streamResults, "result", sweep, handle)
+	return follow(ctx, q, streamResults, kindResult, sweep, handle)
 }
 
 // Dead hands every given-up visit of a sweep to handle, as Results does.
 func (q *Queue) Dead(ctx context.Context, sweep string, handle func(context.Context, DeadVisit) error) error {
-	return follow(ctx, q, streamDead, "dead", sweep, handle)
+	return follow(ctx, q, streamDead, kindDead, sweep, handle)
 }
 
 // follow reads a stream from its start with a consumer of its own: what has
 // been handled before comes again, and handle must not mind.
 func follow[T any](ctx context.Context, q *Queue, stream, kind, sweep string, handle func(context.Context, T) error) error {
 	if !ValidSweep(sweep) {
-		return fmt.Errorf("sweep name %q: use 1 to 64 of a-z, 0-9 and -", sweep)
+		return badSweep(sweep)
 	}
 	cons, err := q.js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{FilterSubjects: []string{"pecrawler." + kind + "." + sweep + ".*"}})
 	if err != nil {
@@ -515,15 +646,15 @@ func follow[T any](ctx context.Context, q *Queue, stream, kind, sweep string, ha
 // takes a sweep up again, before [Queue.Results] and [Queue.Dead] follow what
 // is still to come.
 func (q *Queue) Stored(ctx context.Context, sweep string, result func(context.Context, pc.Verdict) error, dead func(context.Context, DeadVisit) error) error {
-	if err := stored(ctx, q, streamResults, "result", sweep, result); err != nil {
+	if err := stored(ctx, q, streamResults, kindResult, sweep, result); err != nil {
 		return err
 	}
-	return stored(ctx, q, streamDead, "dead", sweep, dead)
+	return stored(ctx, q, streamDead, kindDead, sweep, dead)
 }
 
 func stored[T any](ctx context.Context, q *Queue, stream, kind, sweep string, handle func(context.Context, T) error) error {
 	if !ValidSweep(sweep) {
-		return fmt.Errorf("sweep name %q: use 1 to 64 of a-z, 0-9 and -", sweep)
+		return badSweep(sweep)
 	}
 	s, err := q.js.Stream(ctx, stream)
 	if err != nil {
@@ -549,48 +680,61 @@ func stored[T any](ctx context.Context, q *Queue, stream, kind, sweep string, ha
 	}
 }
 
-// Queued tells for which sites of a sweep a visit is on the work queue, waiting
-// or in hand. The keys are those of [pc.SiteKey].
+// Queued tells for which sites of a sweep a visit is on the work queue: waiting,
+// in hand, or to come later. The keys are those of [pc.SiteKey].
 func (q *Queue) Queued(ctx context.Context, sweep string) (map[string]bool, error) {
 	if !ValidSweep(sweep) {
-		return nil, fmt.Errorf("sweep name %q: use 1 to 64 of a-z, 0-9 and -", sweep)
+		return nil, badSweep(sweep)
 	}
-	s, err := q.js.Stream(ctx, streamVisits)
+	s, err := q.visits(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read the work queue: %w", err)
-	}
-	prefix := "pecrawler.visit." + sweep + "."
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(prefix+"*"))
-	if err != nil {
-		return nil, fmt.Errorf("read the work queue: %w", err)
+		return nil, err
 	}
 	out := map[string]bool{}
-	for subj := range info.State.Subjects {
-		out[strings.TrimPrefix(subj, prefix)] = true
+	for _, kind := range []string{kindVisit, kindLater} {
+		info, err := s.Info(ctx, jetstream.WithSubjectFilter("pecrawler."+kind+"."+sweep+".*"))
+		if err != nil {
+			return nil, fmt.Errorf("read the work queue: %w", err)
+		}
+		for subj := range info.State.Subjects {
+			out[subj[strings.LastIndexByte(subj, '.')+1:]] = true
+		}
 	}
 	return out, nil
 }
 
 // Depth is the number of visits that wait and that are in hand, over all sweeps.
 func (q *Queue) Depth(ctx context.Context) (waiting, inHand int, err error) {
-	info, err := q.work.Info(ctx)
+	s, err := q.visits(ctx)
 	if err != nil {
+		return 0, 0, err
+	}
+	list := s.ListConsumers(ctx)
+	for info := range list.Info() {
+		waiting += int(info.NumPending)
+		inHand += info.NumAckPending
+	}
+	if err := list.Err(); err != nil {
 		return 0, 0, fmt.Errorf("depth of the queue: %w", err)
 	}
-	return int(info.NumPending), info.NumAckPending, nil
+	return waiting, inHand, nil
 }
 
-// Purge takes the waiting visits of a sweep off the queue.
+// Purge takes the visits of a sweep off the queue, those of later too. What is
+// in hand is finished.
 func (q *Queue) Purge(ctx context.Context, sweep string) error {
 	if !ValidSweep(sweep) {
-		return fmt.Errorf("sweep name %q: use 1 to 64 of a-z, 0-9 and -", sweep)
+		return badSweep(sweep)
 	}
-	s, err := q.js.Stream(ctx, streamVisits)
+	s, err := q.visits(ctx)
 	if err != nil {
-		return fmt.Errorf("purge %s: %w", sweep, err)
+		return err
 	}
-	if err := s.Purge(ctx, jetstream.WithPurgeSubject("pecrawler.visit."+sweep+".>")); err != nil {
-		return fmt.Errorf("purge %s: %w", sweep, err)
+	// First what would still come.
+	for _, kind := range []string{kindLater, kindVisit, kindUrgent} {
+		if err := s.Purge(ctx, jetstream.WithPurgeSubject("pecrawler."+kind+"."+sweep+".>")); err != nil {
+			return fmt.Errorf("purge %s: %w", sweep, err)
+		}
 	}
 	return nil
 }

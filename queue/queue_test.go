@@ -47,6 +47,7 @@ func next(t *testing.T, q *queue.Queue) *queue.Job {
 
 func depth(t *testing.T, q *queue.Queue) (int, int) {
 	t.Helper()
+	time.Sleep(200 * time.Millisecond) // a consumer counts new messages a moment after they are stored
 	w, h, err := q.Depth(t.Context())
 	if err != nil {
 		t.Fatal(err)
