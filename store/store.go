@@ -90,18 +90,27 @@ func (s *Store) CreateSweep(ctx context.Context, sw Sweep, sites []Site) error {
 			sw.ID, sw.ListDigest, sw.Settings, sw.Agree, sw.Created.UnixMilli()); err != nil {
 			return err
 		}
-		ins, err := tx.PrepareContext(ctx, `INSERT INTO site (sweep, site, line, url, rank, sector) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`)
-		if err != nil {
+		return addSites(ctx, tx, sw.ID, sites)
+	})
+}
+
+// AddSites adds sites to the list of a sweep; one that is there stays as it is.
+func (s *Store) AddSites(ctx context.Context, sweep string, sites []Site) error {
+	return s.tx(ctx, "add sites to "+sweep, func(tx *sql.Tx) error { return addSites(ctx, tx, sweep, sites) })
+}
+
+func addSites(ctx context.Context, tx *sql.Tx, sweep string, sites []Site) error {
+	ins, err := tx.PrepareContext(ctx, `INSERT INTO site (sweep, site, line, url, rank, sector) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`)
+	if err != nil {
+		return err
+	}
+	defer ins.Close()
+	for _, e := range sites {
+		if _, err := ins.ExecContext(ctx, sweep, e.Site, e.Line, e.URL, e.Rank, e.Sector); err != nil {
 			return err
 		}
-		defer ins.Close()
-		for _, e := range sites {
-			if _, err := ins.ExecContext(ctx, sw.ID, e.Site, e.Line, e.URL, e.Rank, e.Sector); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 func (s *Store) tx(ctx context.Context, what string, do func(*sql.Tx) error) error {
@@ -173,6 +182,50 @@ func (s *Store) Finish(ctx context.Context, id string, at time.Time) error {
 		return fmt.Errorf("finish sweep %s: %w", id, err)
 	}
 	return nil
+}
+
+// Reopen takes a finished sweep up again: the last words on sites that could not
+// be reached or were blocked are withdrawn, so that they are pending. Their
+// results stay. It returns how many there were.
+func (s *Store) Reopen(ctx context.Context, id string) (n int, err error) {
+	err = s.tx(ctx, "reopen sweep "+id, func(tx *sql.Tx) error {
+		const failed = ` FROM word WHERE sweep = $1 AND overall = $2 AND outcome IN ($3, $4)`
+		args := []any{id, string(pc.NotAssessed), string(pc.Unreachable), string(pc.Blocked)}
+		if _, err := tx.ExecContext(ctx, `DELETE FROM finding WHERE sweep = $1 AND site IN (SELECT site`+failed+`)`, args...); err != nil {
+			return err
+		}
+		res, err := tx.ExecContext(ctx, `DELETE`+failed, args...)
+		if err != nil {
+			return err
+		}
+		gone, err := res.RowsAffected()
+		if err != nil {
+			return err
+		}
+		n = int(gone)
+		_, err = tx.ExecContext(ctx, `UPDATE sweep SET finished_ms = 0 WHERE id = $1`, id)
+		return err
+	})
+	return n, err
+}
+
+// Begun returns the sites of a sweep that have results and no last word.
+func (s *Store) Begun(ctx context.Context, sweep string) ([]string, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT DISTINCT site FROM result WHERE sweep = $1
+		AND NOT EXISTS (SELECT 1 FROM word WHERE word.sweep = result.sweep AND word.site = result.site) ORDER BY site`, sweep)
+	if err != nil {
+		return nil, fmt.Errorf("read the begun sites of %s: %w", sweep, err)
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var site string
+		if err := rows.Scan(&site); err != nil {
+			return nil, fmt.Errorf("read the begun sites of %s: %w", sweep, err)
+		}
+		out = append(out, site)
+	}
+	return out, rows.Err()
 }
 
 // Pending returns the sites of a sweep that have no last word yet, in the order of the list.
@@ -338,6 +391,7 @@ func (s *Store) Word(ctx context.Context, sweep, site string) (pc.Verdict, error
 type Counts struct {
 	Sites   int                // on the list
 	Done    int                // with a last word
+	Visits  int                // with a result
 	Overall map[pc.Overall]int // by last word
 	Outcome map[pc.Outcome]int // by outcome
 }
@@ -347,6 +401,9 @@ func (s *Store) Counts(ctx context.Context, sweep string) (Counts, error) {
 	c := Counts{Overall: map[pc.Overall]int{}, Outcome: map[pc.Outcome]int{}}
 	if err := s.db.QueryRowContext(ctx, `SELECT count(*) FROM site WHERE sweep = $1`, sweep).Scan(&c.Sites); err != nil {
 		return c, fmt.Errorf("count sites: %w", err)
+	}
+	if err := s.db.QueryRowContext(ctx, `SELECT count(*) FROM result WHERE sweep = $1`, sweep).Scan(&c.Visits); err != nil {
+		return c, fmt.Errorf("count results: %w", err)
 	}
 	rows, err := s.db.QueryContext(ctx, `SELECT overall, outcome, count(*) FROM word WHERE sweep = $1 GROUP BY overall, outcome`, sweep)
 	if err != nil {

@@ -61,7 +61,7 @@ func TestStore(t *testing.T) {
 	if stop := errors.New("stop"); !errors.Is(s.EachWord(ctx, "s1", func(pc.Verdict) error { return stop }), stop) {
 		t.Error("EachWord went on after an error")
 	}
-	if c, err := s.Counts(ctx, "s1"); err != nil || c.Sites != 2 || c.Done != 1 || c.Overall[pc.Flagged] != 1 {
+	if c, err := s.Counts(ctx, "s1"); err != nil || c.Sites != 2 || c.Done != 1 || c.Visits != 1 || c.Overall[pc.Flagged] != 1 {
 		t.Errorf("Counts: %+v, %v", c, err)
 	}
 	j := store.Judgement{Sweep: "s1", MadeBy: "rules x", Made: time.UnixMilli(3000).UTC(), Sites: 1, Changed: 1}
@@ -83,6 +83,35 @@ func TestStore(t *testing.T) {
 	}
 	if got, err := s.Word(ctx, "s1", "b.example"); err != nil || got.Overall != pc.Flagged {
 		t.Errorf("a judgement changed the word itself: %+v, %v", got.Overall, err)
+	}
+	// A sweep that is launched comes in parts; a part may come twice.
+	for range 2 {
+		if err := s.AddSites(ctx, "s1", []store.Site{{Site: "c.example", URL: "https://c.example/", Line: 3}, {Site: "d.example", URL: "https://d.example/", Line: 4}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for site, outcome := range map[string]pc.Outcome{"c.example": pc.Unreachable, "d.example": pc.NotASite} {
+		v := pc.Verdict{Sweep: "s1", Site: site, Visit: 1, Overall: pc.NotAssessed, Outcome: outcome, Findings: []pc.Finding{{Rule: "visit", Outcome: pc.Unavailable}}}
+		if err := errors.Join(s.PutResult(ctx, v), s.PutWord(ctx, v)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Finish(ctx, "s1", time.UnixMilli(1500)); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int{1, 0} {
+		if n, err := s.Reopen(ctx, "s1"); err != nil || n != want {
+			t.Errorf("Reopen: %d, %v, want %d", n, err, want)
+		}
+	}
+	if sw, err := s.Sweep(ctx, "s1"); err != nil || !sw.Finished.IsZero() {
+		t.Errorf("a sweep that was reopened: %+v, %v", sw, err)
+	}
+	if got, err := s.Begun(ctx, "s1"); err != nil || len(got) != 1 || got[0] != "c.example" {
+		t.Errorf("Begun: %v, %v", got, err)
+	}
+	if c, err := s.Counts(ctx, "s1"); err != nil || c.Sites != 4 || c.Done != 2 {
+		t.Errorf("Counts after Reopen: %+v, %v", c, err)
 	}
 	if err := s.Finish(ctx, "s1", time.UnixMilli(2000)); err != nil {
 		t.Fatal(err)

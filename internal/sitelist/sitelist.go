@@ -66,9 +66,26 @@ const maxLine = 8 << 10
 func Parse(r io.Reader) (List, error) {
 	var l List
 	seen := map[string]bool{}
+	err := Each(r, func(e Entry) error {
+		if seen[e.Site] {
+			l.Duplicates++
+			return nil
+		}
+		seen[e.Site] = true
+		l.Entries = append(l.Entries, e)
+		return nil
+	}, func(b LineError) { l.Bad = append(l.Bad, b) })
+	return l, err
+}
+
+// Each reads a list as Parse does, but keeps nothing: it calls entry for every
+// line that names a site, also for one that names it again, and bad for every
+// line that does not. It ends at the first error of entry and returns it.
+func Each(r io.Reader, entry func(Entry) error, bad func(LineError)) error {
 	sc := bufio.NewScanner(r)
 	sc.Buffer(make([]byte, 0, 64<<10), 1<<20)
 	var header []string
+	entries := 0
 	for n := 1; sc.Scan(); n++ {
 		line := sc.Bytes()
 		if n == 1 {
@@ -79,10 +96,10 @@ func Parse(r io.Reader) (List, error) {
 			continue
 		}
 		if len(text) > maxLine {
-			l.bad(n, text, "the line is too long; one site a line")
+			bad(lineError(n, text, "the line is too long; one site a line"))
 			continue
 		}
-		if header == nil && len(l.Entries) == 0 {
+		if header == nil && entries == 0 {
 			if h := readHeader(text); h != nil {
 				header = h
 				continue
@@ -90,27 +107,25 @@ func Parse(r io.Reader) (List, error) {
 		}
 		e, err := parseLine(text, header)
 		if err != nil {
-			l.bad(n, text, err.Error())
+			bad(lineError(n, text, err.Error()))
 			continue
 		}
 		e.Line = n
-		if seen[e.Site] {
-			l.Duplicates++
-			continue
+		entries++
+		if err := entry(e); err != nil {
+			return err
 		}
-		seen[e.Site] = true
-		l.Entries = append(l.Entries, e)
 	}
 	if err := sc.Err(); err != nil {
-		return l, fmt.Errorf("read the list: %w", err)
+		return fmt.Errorf("read the list: %w", err)
 	}
-	if len(l.Entries) == 0 {
-		return l, ErrEmpty
+	if entries == 0 {
+		return ErrEmpty
 	}
-	return l, nil
+	return nil
 }
 
-func (l *List) bad(n int, value, reason string) {
+func lineError(n int, value, reason string) LineError {
 	value = strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
@@ -120,7 +135,7 @@ func (l *List) bad(n int, value, reason string) {
 	if len(value) > 80 {
 		value = strings.ToValidUTF8(value[:80], "") + "…"
 	}
-	l.Bad = append(l.Bad, LineError{n, value, reason})
+	return LineError{n, value, reason}
 }
 
 // readHeader returns the column names if the line is a header.
