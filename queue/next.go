@@ -63,6 +63,19 @@ func (q *Queue) Begin(ctx context.Context, sweep string, priority int) error {
 	return nil
 }
 
+// underWay begins a sweep of which a visit is about to be stored: without a
+// consumer nobody would take it.
+func (q *Queue) underWay(ctx context.Context, sweep string) error {
+	if _, ok := q.begun.Load(sweep); ok {
+		return nil
+	}
+	if err := q.Begin(ctx, sweep, DefaultPriority); err != nil {
+		return err
+	}
+	q.begun.Store(sweep, true)
+	return nil
+}
+
 // End takes the consumer of a sweep away: no visit of it is handed out any more.
 func (q *Queue) End(ctx context.Context, sweep string) error {
 	q.begun.Delete(sweep)

@@ -360,11 +360,8 @@ func readable(h nats.Header) bool {
 func (q *Queue) AddVisits(ctx context.Context, visits []pc.Visit) error {
 	const window = 500 // in flight
 	for _, v := range visits {
-		if _, ok := q.begun.Load(v.Sweep); !ok {
-			if err := q.Begin(ctx, v.Sweep, DefaultPriority); err != nil {
-				return err
-			}
-			q.begun.Store(v.Sweep, true)
+		if err := q.underWay(ctx, v.Sweep); err != nil {
+			return err
 		}
 	}
 	for len(visits) > 0 {
@@ -414,6 +411,9 @@ func (q *Queue) AddVisitAt(ctx context.Context, v pc.Visit, at time.Time) error 
 	}
 	target, err := subject(kindVisit, v.Sweep, v.Site)
 	if err != nil {
+		return err
+	}
+	if err := q.underWay(ctx, v.Sweep); err != nil {
 		return err
 	}
 	m.Header.Set("Nats-Schedule", "@at "+at.UTC().Add(time.Second-1).Truncate(time.Second).Format(time.RFC3339))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	pc "pecrawler"
 	"pecrawler/internal/pipeline"
@@ -20,18 +21,26 @@ type collector struct {
 	queue *queue.Queue
 	store *store.Store
 	sweep store.Sweep
+	after time.Duration // from a visit that raised suspicion to the next
 
-	visits atomic.Int64  // results stored by this process
-	word   chan struct{} // a last word was given; holds at most one
+	over atomic.Bool   // no further visits are asked for: cancelled, or the deadline has passed
+	word chan struct{} // a last word was given; holds at most one
+
+	// For the estimate of the time that is left.
+	begin time.Time
+	had   store.Counts
 }
 
-func newCollector(q *queue.Queue, s *store.Store, sweep store.Sweep) *collector {
-	return &collector{queue: q, store: s, sweep: sweep, word: make(chan struct{}, 1)}
+func newCollector(q *queue.Queue, s *store.Store, sweep store.Sweep, after time.Duration) *collector {
+	return &collector{queue: q, store: s, sweep: sweep, after: after, word: make(chan struct{}, 1), had: store.Counts{Sites: -1}}
 }
 
 // resume takes in what was reported while nobody listened, and puts a visit on
 // the queue for every site that has no last word and no visit there.
 func (c *collector) resume(ctx context.Context) error {
+	if err := c.queue.Begin(ctx, c.sweep.ID, queue.DefaultPriority); err != nil {
+		return err
+	}
 	keep := func(ctx context.Context, v pc.Verdict) error { return c.store.PutResult(ctx, v) }
 	dead := func(ctx context.Context, d queue.DeadVisit) error {
 		return keep(ctx, pipeline.GivenUp(d.Visit, d.Reason))
@@ -39,6 +48,12 @@ func (c *collector) resume(ctx context.Context) error {
 	if err := c.queue.Stored(ctx, c.sweep.ID, keep, dead); err != nil {
 		return err
 	}
+	return c.missing(ctx)
+}
+
+// missing puts a visit on the queue for every site that has no last word and
+// no visit there.
+func (c *collector) missing(ctx context.Context) error {
 	pending, err := c.store.Pending(ctx, c.sweep.ID)
 	if err != nil {
 		return err
@@ -62,9 +77,17 @@ func (c *collector) resume(ctx context.Context) error {
 			}
 			continue
 		}
-		first = append(first, pc.Visit{Sweep: c.sweep.ID, Site: s.Site, URL: s.URL, Number: 1, Rank: s.Rank, Sector: s.Sector, Scenarios: pc.Scenarios})
+		first = append(first, firstVisit(c.sweep.ID, s))
 	}
 	return c.queue.AddVisits(ctx, first)
+}
+
+func firstVisit(sweep string, s store.Site) pc.Visit {
+	return pc.Visit{Sweep: sweep, Site: s.Site, URL: s.URL, Number: 1, Rank: s.Rank, Sector: s.Sector, Scenarios: pc.Scenarios}
+}
+
+func nextVisit(last pc.Verdict) pc.Visit {
+	return pc.Visit{Sweep: last.Sweep, Site: last.Site, URL: last.URL, Number: last.Visit + 1, Rank: last.Rank, Sector: last.Sector, Scenarios: pc.Scenarios}
 }
 
 // follow handles results as they come, until the context ends.
@@ -95,7 +118,6 @@ func (c *collector) result(ctx context.Context, v pc.Verdict) error {
 	if err := c.store.PutResult(ctx, v); err != nil {
 		return err
 	}
-	c.visits.Add(1)
 	results, err := c.store.Results(ctx, v.Sweep, v.Site)
 	if err != nil {
 		return err
@@ -106,9 +128,13 @@ func (c *collector) result(ctx context.Context, v pc.Verdict) error {
 // advance draws the last word on a site from its results, or asks for the next visit.
 func (c *collector) advance(ctx context.Context, results []pc.Verdict) error {
 	word, more := rules.Word(results, c.sweep.Agree)
-	if more {
+	if more && !c.over.Load() {
 		last := results[len(results)-1]
-		return c.queue.AddVisits(ctx, []pc.Visit{{Sweep: last.Sweep, Site: last.Site, URL: last.URL, Number: last.Visit + 1, Rank: last.Rank, Sector: last.Sector, Scenarios: pc.Scenarios}})
+		at := last.Times.Last // the visit's own time, so that saying it twice asks for the same
+		if at.IsZero() {
+			at = time.Now()
+		}
+		return c.queue.AddVisitAt(ctx, nextVisit(last), at.Add(c.after))
 	}
 	// Published first: a crash before the word is stored only publishes it again, which changes nothing.
 	if err := c.queue.PublishVerdict(ctx, word); err != nil {
@@ -124,11 +150,17 @@ func (c *collector) advance(ctx context.Context, results []pc.Verdict) error {
 	return nil
 }
 
-// done tells whether every site has its last word.
-func (c *collector) done(ctx context.Context) (store.Counts, bool, error) {
+// progress counts. It is the one place where a sweep's progress comes from,
+// whether it is drawn here or read elsewhere.
+func (c *collector) progress(ctx context.Context) (queue.Progress, error) {
 	n, err := c.store.Counts(ctx, c.sweep.ID)
 	if err != nil {
-		return n, false, fmt.Errorf("progress of %s: %w", c.sweep.ID, err)
+		return queue.Progress{}, fmt.Errorf("progress of %s: %w", c.sweep.ID, err)
 	}
-	return n, n.Done >= n.Sites, nil
+	if c.had.Sites < 0 {
+		c.had, c.begin = n, time.Now()
+	}
+	p := queue.Progress{Sites: n.Sites, Done: n.Done, Overall: n.Overall, Visits: n.Visits, At: time.Now().UTC()}
+	p.Left = queue.Span(left(n, c.had, time.Since(c.begin)))
+	return p, nil
 }

@@ -51,6 +51,13 @@ func commands() []command {
 	return []command{
 		{"sweep", "FILE|URL...", "look at the sites of a list and judge them, all in one process", sweepCmd},
 		{"work", "", "take visits from a NATS cluster until stopped", workCmd},
+		{"launch", "FILE|URL...", "store a list in a NATS cluster, whose workers visit it; prints the sweep's name", launchCmd},
+		{"status", "[SWEEP...]", "how far the sweeps of a cluster are", statusCmd},
+		{"pause", "SWEEP", "hold back the visits of a launched sweep", pauseCmd},
+		{"resume", "SWEEP", "go on with a paused sweep", resumeCmd},
+		{"cancel", "SWEEP", "drop what has not begun of a launched sweep", cancelCmd},
+		{"collect", "", "give the last words of all launched sweeps, until stopped; one in a cluster", collectCmd},
+		{"queue", "check | dead list|retry|drop", "check the streams of a cluster; see to visits that no worker could finish", queueCmd},
 		{"review", "", "serve the review page of a data folder", reviewCmd},
 		{"rejudge", "SWEEP", "judge the stored bundles of a sweep again; says and stores what would change", rejudgeCmd},
 		{"report", "SWEEP", "the figures of a sweep, as a page, PDF, CSV or JSON", reportCmd},

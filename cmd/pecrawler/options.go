@@ -18,6 +18,7 @@ import (
 
 	"pecrawler/crawler"
 	"pecrawler/lab"
+	"pecrawler/queue"
 )
 
 // options are the settings of every command. A flag's name is its name in the
@@ -32,6 +33,9 @@ type options struct {
 	lab        bool
 	nats       string
 	natsListen string
+	login      queue.Login
+	replicas   int
+	agreeAfter time.Duration
 	gap        time.Duration
 	listen     string
 	proxy      string
@@ -80,13 +84,15 @@ func (p *prefixes) Set(v string) error {
 
 // Groups of flags, so that a command has only those that mean something to it.
 const (
-	forData   = 1 << iota // where results lie
-	forVisits             // how sites are looked at
-	forSweep              // what a sweep is
-	forQueue              // which NATS
-	forServe              // where pages are served
-	forLab                // which sites the test web has
-	forVault              // where bundles lie, for what makes no visits
+	forData    = 1 << iota // where results lie
+	forVisits              // how sites are looked at
+	forList                // what a sweep is
+	forSweep               // a sweep in this process
+	forCluster             // which NATS
+	forQueue               // a NATS server of our own
+	forServe               // where pages are served
+	forLab                 // which sites the test web has
+	forVault               // where bundles lie, for what makes no visits
 )
 
 // parse reads flags (before, between and after the arguments) and the file.
@@ -103,9 +109,16 @@ func parseWith(e env, cmd string, groups int, args []string, own func(*flag.Flag
 	if groups&forData != 0 {
 		fs.StringVar(&o.out, "out", "./pecrawler-data", "data `folder`: store, evidence, queue, verdicts.jsonl")
 	}
-	if groups&forSweep != 0 {
+	if groups&forList != 0 {
 		fs.IntVar(&o.agree, "agree", 2, "visits that must agree before a site is flagged")
+		later := time.Duration(0)
+		if groups&forSweep == 0 {
+			later = time.Hour
+		}
+		fs.DurationVar(&o.agreeAfter, "agree-after", later, "shortest time from a visit that raised suspicion to the next of the site")
 		fs.StringVar(&o.name, "name", "", "`name` of the sweep (a-z, 0-9 and -); made from the list and the time when not given")
+	}
+	if groups&forSweep != 0 {
 		fs.BoolVar(&o.fresh, "fresh", false, "begin a new sweep even if one of the same list was left unfinished")
 		fs.BoolVar(&o.lab, "lab", false, "serve the test web on loopback and sweep that")
 	}
@@ -130,11 +143,22 @@ func parseWith(e env, cmd string, groups int, args []string, own func(*flag.Flag
 	if groups&(forVisits|forVault) != 0 {
 		fs.StringVar(&o.evidence, "evidence", "", "where bundles lie: a folder or a bucket's `URL`, e.g. s3://name?region=eu-west-2; in the data folder when not given")
 	}
+	if groups&forCluster != 0 {
+		own := ""
+		if groups&forQueue != 0 {
+			own = "; an embedded server when not given"
+		}
+		fs.StringVar(&o.nats, "nats", "", "`URL` of a NATS cluster, several with commas between them"+own)
+		fs.StringVar(&o.login.NKey, "nats-nkey", "", "`file` with the seed of this user's key, see deploy/nats")
+		fs.StringVar(&o.login.CA, "nats-ca", "", "certificate authority of the cluster, PEM `file`")
+		fs.StringVar(&o.login.Cert, "nats-cert", "", "certificate that is shown to the cluster, PEM `file`")
+		fs.StringVar(&o.login.Key, "nats-cert-key", "", "key of that certificate, PEM `file`")
+		fs.IntVar(&o.replicas, "nats-replicas", 1, "servers that keep each message, of streams that are made now: 1, 3 or 5")
+	}
 	if groups&forQueue != 0 {
-		fs.StringVar(&o.nats, "nats", "", "`URL` of a NATS cluster; an embedded server when not given")
 		fs.StringVar(&o.natsListen, "nats-listen", "", "`host:port` on which the embedded server admits more workers")
 	}
-	if groups&forQueue != 0 && groups&forVisits != 0 {
+	if groups&forCluster != 0 && groups&forVisits != 0 {
 		fs.DurationVar(&o.gap, "gap", 2*time.Second, "shortest time between two visits of one registrable domain, over all workers; the test web does without unless given")
 	}
 	if groups&forLab != 0 {
@@ -241,8 +265,21 @@ func (o *options) readFile(fs *flag.FlagSet, name string) error {
 func (o *options) validate(groups int) error {
 	var faults []error
 	bad := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-	if groups&forSweep != 0 && (o.agree < 1 || o.agree > 10) {
-		bad("--agree %d: want 1 to 10", o.agree)
+	if groups&forList != 0 {
+		if o.agree < 1 || o.agree > 10 {
+			bad("--agree %d: want 1 to 10", o.agree)
+		}
+		if o.agreeAfter < 0 || o.agreeAfter > 30*24*time.Hour {
+			bad("--agree-after %v: want 0 to 720h", o.agreeAfter)
+		}
+	}
+	if groups&forCluster != 0 {
+		if !slices.Contains([]int{1, 3, 5}, o.replicas) {
+			bad("--nats-replicas %d: want 1, 3 or 5", o.replicas)
+		}
+		if (o.login.Cert == "") != (o.login.Key == "") {
+			bad("--nats-cert and --nats-cert-key go together")
+		}
 	}
 	if groups&forLab != 0 && (o.plan.Lawful < 0 || o.plan.Lawful > lab.MostLawful) {
 		bad("--lawful %d: want 0 to %d", o.plan.Lawful, lab.MostLawful)
@@ -348,5 +385,22 @@ func (o *options) sameSettings() map[string]any {
 	if o.lab {
 		proxy = "the test web"
 	}
-	return map[string]any{"agree": o.agree, "robots": o.robots, "user_agent": o.userAgent, "locale": o.locale, "timezone": o.timezone, "proxy": proxy, "settle": o.settle.String(), "mobile": o.mobile, "gpc": o.gpc}
+	same := map[string]any{"agree": o.agree, "robots": o.robots, "user_agent": o.userAgent, "locale": o.locale, "timezone": o.timezone, "proxy": proxy, "settle": o.settle.String(), "mobile": o.mobile, "gpc": o.gpc}
+	if o.agreeAfter > 0 { // left out otherwise, as it was before there was such a setting
+		same["agree_after"] = o.agreeAfter.String()
+	}
+	return same
+}
+
+// cluster is the configuration of a connection to a running cluster.
+func (o *options) cluster(role queue.Role, log *slog.Logger) queue.Config {
+	return queue.Config{URL: o.nats, Role: role, Login: o.login, Replicas: o.replicas, Gap: o.gap, Log: log}
+}
+
+// needsCluster is for commands that are of no use without one.
+func (o *options) needsCluster(what string) error {
+	if o.nats == "" {
+		return usage("--nats URL names the cluster %s", what)
+	}
+	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	pc "pecrawler"
+	"pecrawler/queue"
 	"pecrawler/store"
 )
 
@@ -65,51 +66,60 @@ func (t *terminal) endProgress() {
 	}
 }
 
-// progress knows how fast a sweep goes.
+// progress draws how far a sweep is.
 type progress struct {
 	term  *terminal
-	had   int // last words before this process began
 	begin time.Time
 	drawn time.Time
 	shown int
 }
 
-func newProgress(t *terminal, had int, now time.Time) *progress {
-	return &progress{term: t, had: had, begin: now, shown: -1}
+func newProgress(t *terminal, now time.Time) *progress {
+	return &progress{term: t, begin: now, shown: -1}
 }
 
-func (p *progress) draw(n store.Counts, visits int, now time.Time) {
+func (p *progress) draw(n queue.Progress, now time.Time) {
 	if !p.term.tty && (n.Done == p.shown || now.Sub(p.drawn) < 10*time.Second) && n.Done < n.Sites {
 		return
 	}
 	p.drawn, p.shown = now, n.Done
-	p.term.progress(p.text(n, visits, now))
+	eta := "ETA " + remaining(n)
+	if n.Done >= n.Sites {
+		eta = "done in " + now.Sub(p.begin).Round(time.Second).String()
+	}
+	p.term.progress(bar(n) + "  " + eta)
 }
 
-func (p *progress) text(n store.Counts, visits int, now time.Time) string {
+// bar is the progress of a sweep in one line.
+func bar(n queue.Progress) string {
 	const width = 24
 	full := 0
 	if n.Sites > 0 {
 		full = width * n.Done / n.Sites
 	}
-	return fmt.Sprintf("[%s%s] %d/%d sites  flagged %d  review %d  clear %d  not assessed %d  visits %d  %s",
+	return fmt.Sprintf("[%s%s] %d/%d sites  flagged %d  review %d  clear %d  not assessed %d  visits %d",
 		strings.Repeat("█", full), strings.Repeat("░", width-full), n.Done, n.Sites,
-		n.Overall[pc.Flagged], n.Overall[pc.Review], n.Overall[pc.Clear], n.Overall[pc.NotAssessed], visits, p.eta(n, visits, now))
+		n.Overall[pc.Flagged], n.Overall[pc.Review], n.Overall[pc.Clear], n.Overall[pc.NotAssessed], n.Visits)
 }
 
-// eta estimates the time that is left from the visits made so far and the
-// visits that a site has needed on average; suspicious sites need more than one.
-func (p *progress) eta(n store.Counts, visits int, now time.Time) string {
-	words, took := n.Done-p.had, now.Sub(p.begin)
-	if n.Done >= n.Sites {
-		return "done in " + took.Round(time.Second).String()
+func remaining(n queue.Progress) string {
+	if n.Left <= 0 {
+		return "–"
 	}
-	if words < 1 || visits < 3 {
-		return "ETA –"
+	return time.Duration(n.Left).Round(time.Second).String()
+}
+
+// left estimates the time that is left from what was done since had was
+// counted, and from the visits that a site has needed on average: suspicious
+// sites need more than one. 0 is not known yet, or none.
+func left(n, had store.Counts, took time.Duration) time.Duration {
+	words, visits := n.Done-had.Done, float64(n.Visits-had.Visits)
+	if n.Done >= n.Sites || words < 1 || visits < 3 {
+		return 0
 	}
-	left := float64(n.Sites-p.had)*float64(visits)/float64(words) - float64(visits)
-	left = max(left, float64(n.Sites-n.Done))
-	return "ETA " + time.Duration(left/float64(visits)*float64(took)).Round(time.Second).String()
+	more := float64(n.Sites-had.Done)*visits/float64(words) - visits
+	more = max(more, float64(n.Sites-n.Done))
+	return time.Duration(more / visits * float64(took))
 }
 
 func (p *progress) end() { p.term.endProgress() }

@@ -25,7 +25,7 @@ import (
 )
 
 func sweepCmd(ctx context.Context, e env, args []string) error {
-	o, rest, err := parse(e, "sweep", forData|forVisits|forSweep|forQueue|forServe|forLab, args)
+	o, rest, err := parse(e, "sweep", forData|forVisits|forList|forSweep|forCluster|forQueue|forServe|forLab, args)
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,9 @@ func sweepCmd(ctx context.Context, e env, args []string) error {
 	}
 	defer vault.Close()
 	reg := newRegistry()
-	q, err := queue.Open(ctx, queue.Config{URL: o.nats, Dir: filepath.Join(o.out, "queue"), Listen: o.natsListen, Gap: o.gap, Log: log, Registerer: reg})
+	cfg := o.cluster(queue.Admin, log)
+	cfg.Dir, cfg.Listen, cfg.Registerer = filepath.Join(o.out, "queue"), o.natsListen, reg
+	q, err := queue.Open(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -98,7 +100,7 @@ func sweepCmd(ctx context.Context, e env, args []string) error {
 	if err != nil {
 		return err
 	}
-	s := &sweepRun{options: o, store: st, worker: w, sweep: sweep, collector: newCollector(q, st, sweep), term: term, log: log}
+	s := &sweepRun{options: o, store: st, worker: w, sweep: sweep, collector: newCollector(q, st, sweep, o.agreeAfter), term: term, log: log}
 	verb := "Sweep"
 	if resumed {
 		verb = "Going on with sweep"
@@ -111,17 +113,17 @@ func sweepCmd(ctx context.Context, e env, args []string) error {
 	// Whatever happened, what is known goes out. The context may have ended.
 	fin, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	counts, finished, err := s.collector.done(fin)
+	counts, err := st.Counts(fin, sweep.ID)
 	if err == nil {
 		err = writeVerdicts(fin, st, sweep.ID, filepath.Join(o.out, "verdicts.jsonl"))
 	}
 	if err := errors.Join(runErr, err); err != nil {
 		return fmt.Errorf("%w\n%s", err, resumeHint(counts, sweep.ID))
 	}
-	if !finished {
+	if counts.Done < counts.Sites {
 		return fmt.Errorf("interrupted: %s", resumeHint(counts, sweep.ID))
 	}
-	if err := st.Finish(fin, sweep.ID, time.Now().UTC()); err != nil {
+	if err := errors.Join(st.Finish(fin, sweep.ID, time.Now().UTC()), q.End(fin, sweep.ID)); err != nil {
 		return err
 	}
 	return summary(fin, e.stdout, st, sweep, o, counts, time.Since(begin))
@@ -143,39 +145,58 @@ func startLab(cfg lab.Config, caFile string) (*lab.Lab, string, error) {
 	return web, caFile, nil
 }
 
-// readLists reads the files, "-" and sites of the command line. Bad lines are
-// reported and passed over; base is a word for the sweep's name.
+// readLists reads the lists of a command line into the memory.
 func readLists(e env, log io.Writer, args []string) (list sitelist.List, base string, err error) {
 	if len(args) == 0 {
 		return list, "", usage("name a list of sites (a file, or - for standard input) or sites; --lab sweeps the test web")
 	}
+	seen := map[string]bool{}
+	base, err = eachSite(e, log, args, func(en sitelist.Entry) (bool, error) {
+		if seen[en.Site] {
+			return false, nil
+		}
+		seen[en.Site] = true
+		list.Entries = append(list.Entries, en)
+		return true, nil
+	})
+	return list, base, err
+}
+
+// eachSite calls do with each site that the files, "-" and sites of a command
+// line name, one at a time; do tells whether the site was new. Bad lines are
+// reported and passed over; base is a word for the sweep's name.
+func eachSite(e env, log io.Writer, args []string, do func(sitelist.Entry) (bool, error)) (base string, err error) {
 	base = "sites"
 	var loose []string
 	merge := func(name string, r io.Reader) error {
-		l, err := sitelist.Parse(r)
 		const show = 20
-		for i, b := range l.Bad {
-			if i == show {
-				fmt.Fprintf(log, "%s: and %d more lines that name no site\n", name, len(l.Bad)-show)
-				break
+		bad, again := 0, 0
+		err := sitelist.Each(r, func(en sitelist.Entry) error {
+			fresh, err := do(en)
+			if !fresh {
+				again++
 			}
-			fmt.Fprintf(log, "%s:%d: %q was passed over: %s\n", name, b.Line, b.Value, b.Reason)
+			return err
+		}, func(b sitelist.LineError) {
+			if bad++; bad <= show {
+				fmt.Fprintf(log, "%s:%d: %q was passed over: %s\n", name, b.Line, b.Value, b.Reason)
+			}
+		})
+		if bad > show {
+			fmt.Fprintf(log, "%s: and %d more lines that name no site\n", name, bad-show)
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		if l.Duplicates > 0 {
-			fmt.Fprintf(log, "%s: %d lines name a site again and were merged\n", name, l.Duplicates)
+		if again > 0 {
+			fmt.Fprintf(log, "%s: %d lines name a site again and were merged\n", name, again)
 		}
-		list.Entries = append(list.Entries, l.Entries...)
-		list.Bad = append(list.Bad, l.Bad...)
-		list.Duplicates += l.Duplicates
 		return nil
 	}
 	for _, a := range args {
 		if a == "-" {
 			if err := merge("standard input", e.stdin); err != nil {
-				return list, "", err
+				return "", err
 			}
 			continue
 		}
@@ -183,36 +204,26 @@ func readLists(e env, log io.Writer, args []string) (list sitelist.List, base st
 		if err != nil {
 			switch filepath.Ext(a) {
 			case ".csv", ".txt", ".tsv", ".lst", ".json", ".jsonl":
-				return list, "", err
+				return "", err
 			}
 			if strings.HasPrefix(a, ".") || strings.HasPrefix(a, "/") || !errors.Is(err, os.ErrNotExist) {
-				return list, "", err
+				return "", err
 			}
 			loose = append(loose, a)
 			continue
 		}
 		err = merge(a, f)
 		if err = errors.Join(err, f.Close()); err != nil {
-			return list, "", err
+			return "", err
 		}
 		base = strings.TrimSuffix(filepath.Base(a), filepath.Ext(a))
 	}
 	if len(loose) > 0 {
 		if err := merge("command line", strings.NewReader(strings.Join(loose, "\n"))); err != nil {
-			return list, "", err
+			return "", err
 		}
 	}
-	// The same site may stand in two lists.
-	seen := map[string]bool{}
-	kept := list.Entries[:0]
-	for _, en := range list.Entries {
-		if !seen[en.Site] {
-			seen[en.Site] = true
-			kept = append(kept, en)
-		}
-	}
-	list.Entries = kept
-	return list, base, nil
+	return base, nil
 }
 
 // findOrCreate goes on with an unfinished sweep of the same list and settings,
@@ -302,11 +313,11 @@ func (s *sweepRun) run(ctx context.Context) error {
 
 // watch draws the progress and returns when every site has its last word.
 func (s *sweepRun) watch(ctx context.Context) error {
-	first, finished, err := s.collector.done(ctx)
-	if err != nil || finished {
+	first, err := s.collector.progress(ctx)
+	if err != nil || first.Done >= first.Sites {
 		return err
 	}
-	p := newProgress(s.term, first.Done, time.Now())
+	p := newProgress(s.term, time.Now())
 	defer p.end()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -317,15 +328,15 @@ func (s *sweepRun) watch(ctx context.Context) error {
 		case <-tick.C:
 		case <-s.collector.word:
 		}
-		n, finished, err := s.collector.done(ctx)
+		n, err := s.collector.progress(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		p.draw(n, int(s.collector.visits.Load()), time.Now())
-		if finished {
+		p.draw(n, time.Now())
+		if n.Done >= n.Sites {
 			return nil
 		}
 	}
@@ -370,15 +381,15 @@ func writeVerdicts(ctx context.Context, st *store.Store, sweep, name string) (er
 }
 
 func workCmd(ctx context.Context, e env, args []string) error {
-	o, rest, err := parse(e, "work", forData|forVisits|forQueue|forServe, args)
+	o, rest, err := parse(e, "work", forData|forVisits|forCluster|forServe, args)
 	if err != nil {
 		return err
 	}
 	if len(rest) > 0 {
 		return usage("work takes no arguments, but has %q", rest)
 	}
-	if o.nats == "" {
-		return usage("--nats URL names the cluster to take visits from")
+	if err := o.needsCluster("to take visits from"); err != nil {
+		return err
 	}
 	log := o.logger(e.stderr)
 	vault, err := evidence.OpenVault(ctx, o.vaultPath())
@@ -387,7 +398,9 @@ func workCmd(ctx context.Context, e env, args []string) error {
 	}
 	defer vault.Close()
 	reg := newRegistry()
-	q, err := queue.Open(ctx, queue.Config{URL: o.nats, Gap: o.gap, Log: log, Registerer: reg})
+	cfg := o.cluster(queue.Worker, log)
+	cfg.Registerer = reg
+	q, err := queue.Open(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -402,7 +415,7 @@ func workCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	defer stop()
-	fmt.Fprintf(e.stderr, "Taking visits from %s, %d at a time; metrics at %smetrics\n", o.nats, o.slots, url)
+	fmt.Fprintf(e.stderr, "Taking visits from %s, %d at a time; metrics at %smetrics\n", queue.Place(o.nats), o.slots, url)
 	return w.run(ctx, o.slots)
 }
 

@@ -1,0 +1,314 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	pc "pecrawler"
+	"pecrawler/queue"
+)
+
+// cluster starts a NATS server on a port of its own.
+func cluster(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	ln.Close()
+	q, err := queue.Open(t.Context(), queue.Config{Dir: t.TempDir(), Listen: addr, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(q.Close)
+	return "nats://" + addr
+}
+
+// standIn makes visits without a browser: what a site is stands in its name.
+type standIn struct {
+	mu     sync.Mutex
+	made   map[string][]time.Time // by visit
+	hosts  map[string][]time.Time
+	downUp bool // sites that are down are up
+}
+
+func (s *standIn) work(ctx context.Context, q *queue.Queue) {
+	for {
+		job, err := q.Next(ctx)
+		if err != nil {
+			return
+		}
+		v := job.Visit
+		s.mu.Lock()
+		s.made[v.ID()] = append(s.made[v.ID()], time.Now())
+		s.hosts[v.Site] = append(s.hosts[v.Site], time.Now())
+		up := s.downUp
+		s.mu.Unlock()
+		if strings.HasPrefix(v.Site, "poison") {
+			job.Dead(ctx, "it kills the browser")
+			continue
+		}
+		out := pc.Verdict{Schema: pc.VerdictSchema, Sweep: v.Sweep, Site: v.Site, URL: v.URL, Visit: v.Number, Visits: 1, Agreeing: 1, Outcome: pc.Assessed, Overall: pc.Clear,
+			Bundles: []string{"sha256:" + v.ID()}, Times: pc.Times{First: time.Now(), Last: time.Now()}, Findings: []pc.Finding{{Rule: "r", Status: "stable", Outcome: pc.Pass}}}
+		switch {
+		case strings.HasPrefix(v.Site, "bad"):
+			out.Findings[0].Outcome, out.Overall = pc.Fail, pc.Review
+		case strings.HasPrefix(v.Site, "down") && !up:
+			out.Outcome, out.Overall, out.Findings = pc.Blocked, pc.NotAssessed, nil
+		}
+		// What was seen goes out even if the worker is stopped now.
+		if q.PublishResult(context.WithoutCancel(ctx), out) == nil {
+			job.Done(context.WithoutCancel(ctx))
+		}
+	}
+}
+
+func startStandIn(t *testing.T, url string, workers int) *standIn {
+	t.Helper()
+	s := &standIn{made: map[string][]time.Time{}, hosts: map[string][]time.Time{}}
+	q, err := queue.Open(t.Context(), queue.Config{URL: url, Role: queue.Worker, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var g sync.WaitGroup
+	for range workers {
+		g.Go(func() { s.work(ctx, q) })
+	}
+	t.Cleanup(func() { stop(); g.Wait(); q.Close() })
+	return s
+}
+
+// startCollector runs the command until stop is called.
+func startCollector(t *testing.T, url, out string) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan string, 1)
+	go func() {
+		code, _, errs := pecrawler(ctx, t, "", "collect", "--nats", url, "--out", out, "--listen", "127.0.0.1:0")
+		if code != 0 {
+			done <- errs
+		}
+		close(done)
+	}()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if errs := <-done; errs != "" {
+			t.Errorf("collect: %s", errs)
+		}
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+func status(t *testing.T, url, sweep string) (st struct {
+	Sites, Listed, Done, Visits, Waiting, Later int
+	Overall                                     map[pc.Overall]int
+	Ended                                       queue.Ending
+	Paused                                      bool
+}) {
+	t.Helper()
+	code, out, errs := pecrawler(t.Context(), t, "", "status", "--json", "--nats", url, sweep)
+	if code != 0 {
+		t.Fatalf("status: %d %s", code, errs)
+	}
+	if err := json.Unmarshal([]byte(out), &st); err != nil {
+		t.Fatalf("status: %v in %s", err, out)
+	}
+	return st
+}
+
+func waitFor(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for begin := time.Now(); !ok(); time.Sleep(200 * time.Millisecond) {
+		if time.Since(begin) > time.Minute {
+			t.Fatalf("%s: not within a minute", what)
+		}
+	}
+}
+
+func words(t *testing.T, out, sweep string) map[string]pc.Verdict {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(out, "verdicts", sweep+".jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]pc.Verdict{}
+	for line := range strings.Lines(string(raw)) {
+		var v pc.Verdict
+		if err := json.Unmarshal([]byte(line), &v); err != nil {
+			t.Fatal(err)
+		}
+		if _, dup := got[v.Site]; dup {
+			t.Errorf("%s has two last words", v.Site)
+		}
+		got[v.Site] = v
+	}
+	return got
+}
+
+// The life of a sweep on a cluster: launched, collected through a restart of
+// the collector, ended, its failures visited again, one site visited again.
+func TestALaunchedSweep(t *testing.T) {
+	url, out := cluster(t), t.TempDir()
+	var list strings.Builder
+	list.WriteString("domain,rank\n")
+	for i := range 20 {
+		fmt.Fprintf(&list, "good%d.example,%d\n", i, i+1)
+	}
+	list.WriteString("bad1.example,30\nbad2.example,31\ndown1.example,32\npoison.example,33\nnot a site\ngood3.example,50\n")
+	code, name, errs := pecrawler(t.Context(), t, list.String(), "launch", "--nats", url, "--name", "uk", "--agree-after", "3s", "-")
+	if code != 0 || name != "uk\n" || !strings.Contains(errs, "24 sites") || !strings.Contains(errs, "not a site") || !strings.Contains(errs, "1 lines name a site again") {
+		t.Fatalf("launch: %d %q %s", code, name, errs)
+	}
+	if code, _, errs := pecrawler(t.Context(), t, "", "launch", "--nats", url, "--name", "uk", "other.example"); code != 1 || !strings.Contains(errs, "--name") {
+		t.Errorf("launched twice: %d %s", code, errs)
+	}
+	// While it is paused the list is taken in, and nothing is visited.
+	if code, _, errs := pecrawler(t.Context(), t, "", "pause", "--nats", url, "uk"); code != 0 {
+		t.Fatalf("pause: %s", errs)
+	}
+	stop := startCollector(t, url, out)
+	workers := startStandIn(t, url, 3)
+	waitFor(t, "the list is taken in", func() bool { return status(t, url, "uk").Waiting == 24 })
+	time.Sleep(500 * time.Millisecond)
+	workers.mu.Lock()
+	if len(workers.made) > 0 {
+		t.Errorf("visits of a paused sweep: %v", workers.made)
+	}
+	workers.mu.Unlock()
+	if code, _, errs := pecrawler(t.Context(), t, "", "resume", "--nats", url, "uk"); code != 0 {
+		t.Fatalf("resume: %s", errs)
+	}
+	waitFor(t, "half of it is done", func() bool { return status(t, url, "uk").Done >= 10 })
+	stop() // what comes meanwhile waits
+	time.Sleep(time.Second)
+	stop = startCollector(t, url, out)
+	waitFor(t, "the sweep ends", func() bool { return status(t, url, "uk").Ended == queue.EndedDone })
+	got := words(t, out, "uk")
+	if len(got) != 24 {
+		t.Errorf("%d last words, want 24", len(got))
+	}
+	for site, want := range map[string]pc.Overall{"good3.example": pc.Clear, "bad1.example": pc.Flagged, "down1.example": pc.NotAssessed, "poison.example": pc.NotAssessed} {
+		if got[site].Overall != want {
+			t.Errorf("%s is %s, want %s", site, got[site].Overall, want)
+		}
+	}
+	if v := got["good3.example"]; v.Rank != 0 && v.Visits != 1 {
+		t.Errorf("a site without suspicion: %+v", v)
+	}
+	workers.mu.Lock()
+	if times := workers.hosts["bad1.example"]; len(times) != 2 || times[1].Sub(times[0]) < 2*time.Second {
+		t.Errorf("a suspicious site was visited at %v, want twice, 3s apart", times)
+	}
+	for id, times := range workers.made {
+		if len(times) != 1 {
+			t.Errorf("%s was made %d times", id, len(times))
+		}
+	}
+	workers.downUp = true
+	workers.mu.Unlock()
+
+	code, dead, errs := pecrawler(t.Context(), t, "", "queue", "dead", "list", "--nats", url)
+	if code != 0 || !strings.Contains(dead, "poison.example") || !strings.Contains(dead, "kills the browser") {
+		t.Errorf("queue dead list: %d %s%s", code, dead, errs)
+	}
+
+	// Its failures once more.
+	if code, _, errs := pecrawler(t.Context(), t, "", "launch", "--nats", url, "--rerun", "failures", "uk"); code != 0 {
+		t.Fatalf("rerun: %s", errs)
+	}
+	waitFor(t, "it is open again", func() bool { return status(t, url, "uk").Ended == "" })
+	waitFor(t, "it ends again", func() bool { return status(t, url, "uk").Ended == queue.EndedDone })
+	got = words(t, out, "uk")
+	if v := got["down1.example"]; v.Overall != pc.Clear || len(got) != 24 {
+		t.Errorf("a site that is up again: %+v, %d words", v.Overall, len(got))
+	}
+
+	// One site once more, within the sweep that is over.
+	if code, _, errs := pecrawler(t.Context(), t, "", "launch", "--nats", url, "--revisit", "uk", "good3.example"); code != 0 {
+		t.Fatalf("revisit: %s", errs)
+	}
+	before := status(t, url, "uk").Visits
+	waitFor(t, "the visit is told", func() bool { return status(t, url, "uk").Visits == before+1 })
+	workers.mu.Lock()
+	if len(workers.hosts["good3.example"]) != 2 || len(workers.made["uk/good3.example/2"]) != 1 {
+		t.Errorf("visited again: %v", workers.made)
+	}
+	workers.mu.Unlock()
+
+	code, table, errs := pecrawler(t.Context(), t, "", "status", "--nats", url)
+	if code != 0 || !strings.Contains(table, "uk") || !strings.Contains(table, "done") {
+		t.Errorf("status: %d %s%s", code, table, errs)
+	}
+	code, parts, errs := pecrawler(t.Context(), t, "", "queue", "check", "--nats", url)
+	if code != 0 || !strings.Contains(parts, "VISITS/0-urgent") {
+		t.Errorf("queue check: %d %s%s", code, parts, errs)
+	}
+}
+
+// A sweep that is cancelled, or whose deadline passes, keeps what was found.
+func TestASweepThatEndsEarly(t *testing.T) {
+	url, out := cluster(t), t.TempDir()
+	startCollector(t, url, out)
+	var list strings.Builder
+	list.WriteString("good.example\nbad1.example\n")
+	for i := range 29 {
+		fmt.Fprintf(&list, "good%d.example\n", i)
+	}
+	if code, _, errs := pecrawler(t.Context(), t, list.String(), "launch", "--nats", url, "--name", "cancelled", "-"); code != 0 {
+		t.Fatal(errs)
+	}
+	if code, _, errs := pecrawler(t.Context(), t, list.String(), "launch", "--nats", url, "--name", "late", "--deadline", "4s", "--priority", "9", "-"); code != 0 {
+		t.Fatal(errs)
+	}
+	waitFor(t, "the lists are taken in", func() bool { return status(t, url, "late").Waiting == 31 && status(t, url, "cancelled").Waiting == 31 })
+	// The suspicious site is visited once, some others too.
+	q, err := queue.Open(t.Context(), queue.Config{URL: url, Role: queue.Worker, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	s := &standIn{made: map[string][]time.Time{}, hosts: map[string][]time.Time{}}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for ctx.Err() == nil {
+			s.mu.Lock()
+			if len(s.hosts["bad1.example"]) > 0 {
+				cancel()
+			}
+			s.mu.Unlock()
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	s.work(ctx, q)
+	waitFor(t, "the second visit is to come", func() bool { st := status(t, url, "cancelled"); return st.Later == 1 })
+	if code, _, errs := pecrawler(t.Context(), t, "", "cancel", "--nats", url, "cancelled"); code != 0 {
+		t.Fatal(errs)
+	}
+	waitFor(t, "it is cancelled", func() bool { return status(t, url, "cancelled").Ended == queue.EndedCancelled })
+	waitFor(t, "the other is over", func() bool { return status(t, url, "late").Ended == queue.EndedDeadline })
+	got := words(t, out, "cancelled")
+	if v, ok := got["bad1.example"]; !ok || v.Overall != pc.Review || v.Visits != 1 {
+		t.Errorf("a suspicion that was not confirmed: %+v", v.Overall)
+	}
+	if len(got) == 31 {
+		t.Error("every site was visited; nothing was there to cancel")
+	}
+	if st := status(t, url, "cancelled"); st.Waiting != 0 || st.Later != 0 || st.Done != len(got) || st.Sites != 31 {
+		t.Errorf("cancelled: %+v, %d words", st, len(got))
+	}
+	if code, _, errs := pecrawler(t.Context(), t, "", "resume", "--nats", url, "cancelled"); code != 1 || !strings.Contains(errs, "cancelled") {
+		t.Errorf("resumed what is over: %d %s", code, errs)
+	}
+}
