@@ -36,6 +36,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"regexp"
@@ -47,6 +48,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	pc "pecrawler"
@@ -358,7 +360,7 @@ func readable(h nats.Header) bool {
 // AddVisits puts visits on the work queue and returns when all are stored. A
 // visit that is there already changes nothing.
 func (q *Queue) AddVisits(ctx context.Context, visits []pc.Visit) error {
-	const window = 500 // in flight
+	const window = 500 // in flight; a batch of the server holds a thousand at most
 	for _, v := range visits {
 		if err := q.underWay(ctx, v.Sweep); err != nil {
 			return err
@@ -367,33 +369,92 @@ func (q *Queue) AddVisits(ctx context.Context, visits []pc.Visit) error {
 	for len(visits) > 0 {
 		batch := visits[:min(window, len(visits))]
 		visits = visits[len(batch):]
-		futures := make([]jetstream.PubAckFuture, 0, len(batch))
+		msgs := make([]*nats.Msg, 0, len(batch))
 		for _, v := range batch {
 			m, err := message(kindVisit, v.Sweep, v.Site, v)
 			if err != nil {
 				return err
 			}
-			f, err := q.js.PublishMsgAsync(m, jetstream.WithMsgID(v.ID()))
-			if err != nil {
-				return fmt.Errorf("put %s on the queue: %w", v.Site, err)
-			}
-			futures = append(futures, f)
+			m.Header.Set(jetstream.MsgIDHeader, v.ID())
+			msgs = append(msgs, m)
 		}
-		for i, f := range futures {
-			select {
-			case <-f.Ok():
-			case err := <-f.Err():
-				// The connection may have broken; once more, waiting for the answer. The id makes that harmless.
-				v := batch[i]
-				if err := q.publish(ctx, kindVisit, v.Sweep, v.Site, v.ID(), v); err != nil {
-					return err
-				}
-				q.log.Debug("visit was published again", "visit", v.ID(), "err", err)
-				continue
-			case <-ctx.Done():
-				return ctx.Err()
+		if err := q.addAtOnce(ctx, msgs); err == nil {
+			continue
+		} else if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		// One of them is there already, or the connection has broken: each by itself. The ids make that harmless.
+		if err := q.addEach(ctx, msgs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addAtOnce stores messages all or none: the server then flushes its file once
+// and not for each. A message that is there already makes it none.
+func (q *Queue) addAtOnce(ctx context.Context, msgs []*nats.Msg) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	id := nuid.Next()
+	for i, m := range msgs {
+		b := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: maps.Clone(m.Header)}
+		b.Header.Set("Nats-Batch-Id", id)
+		b.Header.Set("Nats-Batch-Sequence", strconv.Itoa(i+1))
+		if i < len(msgs)-1 {
+			if err := q.nc.PublishMsg(b); err != nil {
+				return err
 			}
-			q.met.published.WithLabelValues(kindVisit).Inc()
+			continue
+		}
+		b.Header.Set("Nats-Batch-Commit", "1")
+		resp, err := q.nc.RequestMsgWithContext(ctx, b)
+		if err != nil {
+			return err
+		}
+		var ack struct {
+			Error *jetstream.APIError `json:"error"`
+			Count int                 `json:"count"`
+		}
+		if err := json.Unmarshal(resp.Data, &ack); err != nil {
+			return err
+		}
+		if ack.Error != nil {
+			return ack.Error
+		}
+		if ack.Count != len(msgs) {
+			return fmt.Errorf("%d of %d messages were stored", ack.Count, len(msgs))
+		}
+	}
+	q.met.published.WithLabelValues(kindVisit).Add(float64(len(msgs)))
+	return nil
+}
+
+func (q *Queue) addEach(ctx context.Context, msgs []*nats.Msg) error {
+	futures := make([]jetstream.PubAckFuture, 0, len(msgs))
+	for _, m := range msgs {
+		f, err := q.js.PublishMsgAsync(m)
+		if err != nil {
+			return fmt.Errorf("put visits on the queue: %w", err)
+		}
+		futures = append(futures, f)
+	}
+	for i, f := range futures {
+		select {
+		case ack := <-f.Ok():
+			if !ack.Duplicate {
+				q.met.published.WithLabelValues(kindVisit).Inc()
+			}
+		case err := <-f.Err():
+			// Once more, waiting for the answer.
+			m := &nats.Msg{Subject: msgs[i].Subject, Data: msgs[i].Data, Header: msgs[i].Header}
+			id := m.Header.Get(jetstream.MsgIDHeader)
+			if err := q.send(ctx, m, kindVisit, id); err != nil {
+				return err
+			}
+			q.log.Debug("visit was published again", "visit", id, "err", err)
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 	return nil

@@ -65,6 +65,7 @@ func (q *Queue) layout() []jetstream.StreamConfig {
 	// publish a schedule may publish to its target, so no role that must not
 	// launch may publish to any subject of this stream.
 	visits.AllowMsgSchedules, visits.AllowRollup = true, true
+	visits.AllowAtomicPublish = true
 	return []jetstream.StreamConfig{
 		stream(streamResults, keep, kindResult), stream(streamVerdicts, keep, kindVerdict), stream(streamFlagged, keep, kindFlagged), stream(streamDead, keep, kindDead),
 		stream(streamLists, keep, kindList), stream(streamControl, keep, kindControl), visits,
@@ -245,6 +246,7 @@ func streamFaults(got, want jetstream.StreamConfig) []string {
 	f = differ(f, "greatest message", got.MaxMsgSize, want.MaxMsgSize)
 	f = differ(f, "remembers ids for", got.Duplicates, want.Duplicates)
 	f = differ(f, "schedules", got.AllowMsgSchedules, want.AllowMsgSchedules)
+	f = differ(f, "batches", got.AllowAtomicPublish, want.AllowAtomicPublish)
 	if got.MaxBytes > 0 || got.MaxMsgs > 0 {
 		f = append(f, fmt.Sprintf("drops messages beyond %d bytes or %d messages (-1: none); want no limit but the server's", got.MaxBytes, got.MaxMsgs))
 	}
