@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,15 +32,10 @@ func sweepFilter(sweep string) string { return "pecrawler." + kindVisit + "." + 
 
 // sweepOf is the inverse of sweepConsumer.
 func sweepOf(consumer string) (sweep string, priority int, ok bool) {
-	m := consumerName().FindStringSubmatch(consumer)
-	if m == nil {
-		return "", 0, false
-	}
-	priority, err := strconv.Atoi(m[1])
-	return m[2], priority, err == nil
+	p, sweep, _ := strings.Cut(consumer, "-")
+	priority, err := strconv.Atoi(p)
+	return sweep, priority, err == nil && len(p) == 1 && priority >= FirstPriority && ValidSweep(sweep)
 }
-
-func consumerName() *regexp.Regexp { return regexp.MustCompile(`^([1-9])-([a-z0-9][a-z0-9-]{0,63})$`) }
 
 // Begin lets workers take the visits of a sweep. What has begun stays so.
 func (q *Queue) Begin(ctx context.Context, sweep string, priority int) error {

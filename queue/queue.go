@@ -39,7 +39,6 @@ import (
 	"maps"
 	"net"
 	"os"
-	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -300,9 +299,14 @@ func (q *Queue) Close() {
 }
 
 // ValidSweep tells whether a sweep name can stand in a subject.
-func ValidSweep(name string) bool { return sweepName().MatchString(name) }
-
-func sweepName() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`) }
+func ValidSweep(name string) bool {
+	for i, r := range name {
+		if (r < 'a' || r > 'z') && (r < '0' || r > '9') && (r != '-' || i == 0) {
+			return false
+		}
+	}
+	return len(name) >= 1 && len(name) <= 64
+}
 
 func badSweep(name string) error {
 	return fmt.Errorf("sweep name %q: use 1 to 64 of a-z, 0-9 and -", name)

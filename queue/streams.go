@@ -33,6 +33,7 @@ const (
 const (
 	urgent  = "0-urgent" // consumer of the visits that overtake every sweep
 	collect = "collect"  // consumers of whoever gives the last words
+	review  = "review"   // consumer of whoever reads what was flagged: made here, because a reader must not make any
 )
 
 const (
@@ -85,7 +86,9 @@ func (q *Queue) bucketLayout() []jetstream.KeyValueConfig {
 // VISITS as long as it is under way.
 func (q *Queue) consumers() map[string]jetstream.ConsumerConfig {
 	c := jetstream.ConsumerConfig{Durable: collect, AckPolicy: jetstream.AckExplicitPolicy, AckWait: time.Minute, MaxDeliver: -1}
-	return map[string]jetstream.ConsumerConfig{streamResults: c, streamDead: c, streamLists: c, streamControl: c, streamVisits: q.workConsumer(urgent, "pecrawler."+kindUrgent+".>")}
+	r := c
+	r.Durable = review
+	return map[string]jetstream.ConsumerConfig{streamResults: c, streamDead: c, streamLists: c, streamControl: c, streamFlagged: r, streamVisits: q.workConsumer(urgent, "pecrawler."+kindUrgent+".>")}
 }
 
 func (q *Queue) workConsumer(name, filter string) jetstream.ConsumerConfig {

@@ -257,20 +257,23 @@ func (q *Queue) Sweeps(ctx context.Context) ([]State, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := kv.ListKeys(ctx)
+	// The stream's subjects, not a watch: that needs a consumer, and who may make
+	// consumers may have messages delivered where he may not publish.
+	stream, err := q.js.Stream(ctx, "KV_"+bucketSweeps)
+	if err != nil {
+		return nil, fmt.Errorf("list the sweeps: %w", err)
+	}
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter("$KV."+bucketSweeps+".>"))
 	if err != nil {
 		return nil, fmt.Errorf("list the sweeps: %w", err)
 	}
 	var out []State
-	for k := range keys.Keys() {
-		s, err := q.state(ctx, kv, k)
+	for subj := range info.State.Subjects {
+		s, err := q.state(ctx, kv, subj[strings.LastIndexByte(subj, '.')+1:])
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, s)
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("list the sweeps: %w", err)
 	}
 	slices.SortFunc(out, func(a, b State) int { return b.Created.Compare(a.Created) })
 	return out, nil
