@@ -193,7 +193,7 @@ func TestALaunchedSweep(t *testing.T) {
 	waitFor(t, "half of it is done", func() bool { return status(t, url, "uk").Done >= 10 })
 	stop() // what comes meanwhile waits
 	time.Sleep(time.Second)
-	stop = startCollector(t, url, out)
+	startCollector(t, url, out)
 	waitFor(t, "the sweep ends", func() bool { return status(t, url, "uk").Ended == queue.EndedDone })
 	got := words(t, out, "uk")
 	if len(got) != 24 {

@@ -259,7 +259,8 @@ func queueCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	words := strings.Join(rest[:min(2, len(rest))], " ")
-	role, do := queue.Launcher, func(*queue.Queue) error { return nil }
+	role := queue.Launcher
+	var do func(*queue.Queue) error
 	switch {
 	case words == "check" && len(rest) == 1:
 		if role = queue.Exporter; fix {
