@@ -30,6 +30,7 @@ func arrows() map[string][]string {
 		"internal/pipeline": {"", "rules"},
 		"lab":               {"", "figures"},
 		"review":            {"", "evidence", "store"},
+		"examples/flagged":  {},
 		"cmd/bench":         {"", "classifier", "crawler", "lab"},
 		"cmd/train":         {"", "classifier", "figures", "internal/ngram", "lab"},
 		"cmd/pecrawler":     {"", "classifier", "crawler", "evidence", "figures", "internal/pipeline", "internal/sitelist", "lab", "queue", "review", "rules", "store"},
@@ -44,7 +45,7 @@ func owners() map[string][]string {
 	return map[string][]string{
 		"github.com/chromedp/":      {"crawler"},
 		"github.com/gocolly/":       {"crawler"},
-		"github.com/nats-io/":       {"queue"},
+		"github.com/nats-io/":       {"queue", "examples/flagged"},
 		"cel.dev/":                  {"rules"},
 		"database/sql":              {"store"},
 		"modernc.org/sqlite":        {"store"},
