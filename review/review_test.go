@@ -127,8 +127,12 @@ func serveText(t *testing.T, opt review.Options, text string) *pages {
 	if err := st.CreateSweep(t.Context(), store.Sweep{ID: "one", ListDigest: "x", Settings: "{}", Agree: 2, Created: time.Now()}, []store.Site{{Site: "shop.example", URL: v.URL, Line: 1}, {Site: "later.example", Line: 2}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := st.PutResult(t.Context(), v); err != nil {
-		t.Fatal(err)
+	first, second := v, v // two visits that do not agree on what was stored
+	first.Storage, second.Visit = nil, 2
+	for _, r := range []pc.Verdict{first, second} {
+		if err := st.PutResult(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := st.PutWord(t.Context(), v); err != nil {
 		t.Fatal(err)
@@ -273,6 +277,9 @@ func testPages(t *testing.T, p *pages) {
 		{sitePath, 200, `<span id="ref-idle-storage-0">`},
 		{sitePath, 200, `id="ref-idle-pages-0-1"><rect x="1" y="2" width="30" height="40"/>`},
 		{sitePath, 200, `href="/bundles/` + p.Digest + `/idle/storage/0">Raw evidence`},
+		{sitePath, 200, "Visit 2, shown on this page"},
+		{sitePath, 200, "What the visits do not agree on"},
+		{sitePath, 200, `<td class="govuk-table__cell">not seen</td><td class="govuk-table__cell">seen</td>`},
 		{sitePath, 200, "Nothing that needs consent was stored or sent afterwards"},
 		{"/sweeps/one/sites/later.example", 404, "nothing here"},
 		{"/sweeps/two", 404, "nothing here"},

@@ -2,6 +2,7 @@ package review
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -83,7 +84,7 @@ func (v *siteView) evidence() {
 	o := vis.opened
 	for j := range v.Visits {
 		if o := v.Visits[j].opened; o != nil && j != i {
-			v.Visits[j].Scenes = unanchored(scenes(o, nil))
+			v.Visits[j].Scenes = unanchored(scenes(o, nil), v.Visits[j].Number)
 		}
 	}
 	v.Scenes = scenes(o, rules)
@@ -111,9 +112,10 @@ func (v *siteView) evidence() {
 	}
 }
 
-// unanchored takes the ids away that the shown visit has already.
-func unanchored(ss []scene) []scene {
+// unanchored takes the ids and names away that the shown visit has already.
+func unanchored(ss []scene, visit int) []scene {
 	for i := range ss {
+		ss[i].Title += fmt.Sprintf(", visit %d", visit)
 		for j := range ss[i].Pictures {
 			p := &ss[i].Pictures[j]
 			p.ID = ""
