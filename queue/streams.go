@@ -112,7 +112,10 @@ func (q *Queue) setUp(ctx context.Context) error {
 			return fmt.Errorf("look for the stream %s: %w (does this user have the role %q? see deploy/nats)", streamVisits, err, q.role)
 		}
 	}
-	return q.Fix(ctx)
+	if err := q.Fix(ctx); err != nil {
+		return fmt.Errorf("%w (if this user may not make streams, let an administrator run pecrawler queue check --fix)", err)
+	}
+	return nil
 }
 
 // Fix makes streams, buckets and consumers, and changes those that differ.

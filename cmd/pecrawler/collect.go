@@ -217,13 +217,15 @@ func (f *fleet) command(ctx context.Context, cmd queue.Command) error {
 
 // again takes a sweep up again, also one that is over.
 func (f *fleet) again(ctx context.Context, c *follower, do string) error {
-	if s, err := f.queue.Sweep(ctx, c.sweep.ID); err != nil {
+	s, err := f.queue.Sweep(ctx, c.sweep.ID)
+	if err != nil {
 		return err
-	} else if s.Cancelled != nil || past(s.Deadline) {
+	}
+	if s.Cancelled != nil || past(s.Deadline) {
 		f.log.Warn("a sweep that was cancelled or is past its deadline is not taken up again; launch its list anew", "sweep", c.sweep.ID)
 		return nil
 	}
-	if err := f.queue.Begin(ctx, c.sweep.ID, queue.DefaultPriority); err != nil {
+	if err := f.queue.Begin(ctx, c.sweep.ID, s.Priority); err != nil {
 		return err
 	}
 	if do == queue.DoMissing {
