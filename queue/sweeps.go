@@ -318,6 +318,9 @@ func (q *Queue) waiting(ctx context.Context, st *State) error {
 		return err
 	}
 	cons, err := q.js.Consumer(ctx, streamVisits, name)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return nil // it has just ended
+	}
 	if err != nil {
 		return fmt.Errorf("state of %s: %w", st.Sweep.ID, err)
 	}
