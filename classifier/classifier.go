@@ -6,9 +6,10 @@
 // Banners are found by an additive score whose terms are named in the claim:
 // see banner.go. Controls are read by facts of the DOM first, then by their
 // text: by phrases, and by a linear model of words where a phrase is not all that
-// is said, see text.go; it is made by cmd/train. Purposes are looked up in lists of our own (lists/*.tsv)
-// with a check of the value's shape, then by the owner of the host, else they
-// are unknown. Unknown never flags: it is an answer, not a failure.
+// is said, see text.go; it is made by cmd/train. Purposes are looked up in lists of our own
+// (storage.tsv, hosts.tsv) with a check of the value's shape, then by patterns of
+// names that sites need, then in tables of others (names.tsv, owners.tsv), see
+// tables.go, else they are unknown. Unknown never flags: it is an answer, not a failure.
 package classifier
 
 import (
@@ -41,25 +42,27 @@ type Classifier struct {
 	goingOn *regexp.Regexp
 	ways    []way
 	model   *ngram.Model // reads the texts of controls
+
+	names      map[string]tableName // of others' tables, see tables.go
+	beginnings []beginning
+	owners     map[string]owner
 }
 
 // New compiles the built-in lists. The error names the file and line of a fault.
 func New() (*Classifier, error) {
-	c := &Classifier{phrases: grammar(), hosts: map[string][]hostEntry{}, ways: ways(),
+	c := &Classifier{phrases: grammar(), hosts: map[string][]hostEntry{}, names: map[string]tableName{}, owners: map[string]owner{}, ways: ways(),
 		hints: strings.Split(hintWords, "|"), icon: regexp.MustCompile(`(?i)` + icons), goingOn: regexp.MustCompile(goingOn)}
 	h := sha256.New()
-	for _, name := range []string{"storage.tsv", "hosts.tsv"} {
-		raw, err := lists.ReadFile("lists/" + name)
+	for _, list := range []struct {
+		name string
+		read func(name, text string) error
+	}{{"storage.tsv", c.readStorage}, {"hosts.tsv", c.readHosts}, {"names.tsv", c.readNames}, {"owners.tsv", c.readOwners}} {
+		raw, err := lists.ReadFile("lists/" + list.name)
 		if err != nil {
 			return nil, fmt.Errorf("read list: %w", err)
 		}
 		h.Write(raw)
-		if name == "storage.tsv" {
-			err = c.readStorage(name, string(raw))
-		} else {
-			err = c.readHosts(name, string(raw))
-		}
-		if err != nil {
+		if err := list.read(list.name, string(raw)); err != nil {
 			return nil, err
 		}
 	}
@@ -82,7 +85,7 @@ func New() (*Classifier, error) {
 func (c *Classifier) Version() string { return version }
 
 // Lists names the content of the lists.
-func (c *Classifier) Lists() string { return "own-" + c.digest }
+func (c *Classifier) Lists() string { return "lists-" + c.digest }
 
 // Annotate forms the opinions about the captures of one visit. page decodes a
 // page tree of the bundle; one that cannot be decoded gives no banner, and the

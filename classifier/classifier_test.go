@@ -2,6 +2,7 @@ package classifier_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	pc "pecrawler"
@@ -75,9 +76,22 @@ func TestStorage(t *testing.T) {
 		{"nobody knows it", pc.StorageItem{Kind: pc.LocalStorage, Host: "shop.example", Name: "zq_17", Value: "0123456789abcdef0123456789abcdef"}, pc.Unknown, 0},
 		{"a long value is not yet a tracker", pc.StorageItem{Kind: pc.Cookie, Host: "cdn.pictures.example", Name: "visitor", Value: "0123456789abcdef0123456789abcdef", Lifetime: 390 * 86400}, pc.Unknown, 0},
 		{"an advertising host's identifier", pc.StorageItem{Kind: pc.Cookie, Host: "criteo.com", Name: "newname", Value: "a1b2c3d4-e5f6-7890-abcd-ef0123456789", Lifetime: 390 * 86400}, pc.NonExemptAdvertising, .8},
+		// A word of a table alone flags nobody.
+		{"only a table's word", pc.StorageItem{Kind: pc.Cookie, Host: "shop.example", Name: "__adal_id", Value: "a1b2c3d4e5f67890abcdef0123456789-1700000000000", Lifetime: 365 * 86400}, pc.NonExemptAdvertising, .5},
+		{"a table's word and the script that set it", pc.StorageItem{Kind: pc.Cookie, Host: "shop.example", Name: "__adal_id", Value: "a1b2c3d4e5f67890abcdef0123456789-1700000000000", Lifetime: 365 * 86400, SetBy: "https://s.adroll.com/j/x.js"}, pc.NonExemptAdvertising, .8},
+		{"only a name that anybody may choose", pc.StorageItem{Kind: pc.Cookie, Host: "shop.example", Name: "uid", Value: "a1b2c3d4-e5f6-7890-abcd-ef0123456789", Lifetime: 365 * 86400}, pc.Unknown, 0},
+		{"a table's word and the host", pc.StorageItem{Kind: pc.Cookie, Host: "demdex.net", Name: "demdex", Value: "12345678901234567890123456789012345678", Lifetime: 180 * 86400}, pc.NonExemptAdvertising, .8},
+		{"a form's protection", pc.StorageItem{Kind: pc.Cookie, Host: "shop.example", Name: "shop_csrf_token", Value: "a1b2c3d4e5f67890abcdef"}, pc.ExemptStrict, .8},
+		{"a banner that was closed", pc.StorageItem{Kind: pc.LocalStorage, Host: "shop.example", Name: "gdpr-banner-dismissed", Value: "1"}, pc.ExemptStrict, .8},
+		{"an identifier with such a name is doubtful", pc.StorageItem{Kind: pc.Cookie, Host: "shop.example", Name: "consent_tracking_status", Value: "a1b2c3d4-e5f6-7890-abcd-ef0123456789", Lifetime: 365 * 86400}, pc.ExemptStrict, 0},
+		{"a load balancer of an advertising host", pc.StorageItem{Kind: pc.Cookie, Host: "contextweb.com", Name: "INGRESSCOOKIE", Value: "a1b2c3d4e5f67890abcdef", Lifetime: 2 * 86400}, pc.Unknown, 0},
+		{"statistics of the site itself, by a table", pc.StorageItem{Kind: pc.Cookie, Host: "shop.example", Name: "_vwo_ds", Value: "3%3Aa_0%2Ct_0%3A0%241", Lifetime: 366 * 86400}, pc.ConditionalStatistics, .5},
 		{"an advertising host's session flag", pc.StorageItem{Kind: pc.Cookie, Host: "criteo.com", Name: "test", Value: "1"}, pc.Unknown, 0},
 	} {
 		got := c.Storage("shop.example", &x.item)
+		if strings.HasPrefix(x.name, "only ") && got.Confidence >= .8 {
+			t.Errorf("%s: %.2f is enough to flag (%s)", x.name, got.Confidence, got.Why)
+		}
 		if got.Class != x.class || got.Confidence < x.least || got.Why == "" || got.Basis == "" {
 			t.Errorf("%s: %s %.2f (%s: %s), want %s from %.2f", x.name, got.Class, got.Confidence, got.Basis, got.Why, x.class, x.least)
 		}

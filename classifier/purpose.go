@@ -237,7 +237,7 @@ func (c *Classifier) storageOf(site string, it *pc.StorageItem, valued bool) pc.
 		}
 		p.Why = fmt.Sprintf("its host belongs to %s, but nothing tells the purpose of this item", e.entity)
 	}
-	return p
+	return c.ofTables(p, it, other, valued)
 }
 
 // idParam finds query parameters and fields that carry an identifier of the
@@ -276,6 +276,10 @@ func (c *Classifier) requestPurposes(capt *pc.Capture) []pc.Purpose {
 			if e.class == pc.Unknown {
 				p.Confidence = 0
 			}
+		}
+		if o, ok := c.ownerOf(u.Hostname()); ok && !known {
+			p.Entity = o.entity
+			p.Why = fmt.Sprintf("its host belongs to %s (%s, by third-party-web), which does not tell what the request is for", o.entity, o.kind)
 		}
 		p.CarriesID = carriesID(r, ids)
 		if state, ok := consentMode(u); ok && state == "denied" && strings.HasPrefix(string(p.Class), "nonexempt-") && !p.CarriesID {
