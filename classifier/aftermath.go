@@ -180,7 +180,8 @@ func shortMemory(capt *pc.Capture, a *pc.Annotations, acted int64) (pc.Signal, b
 			longest = k
 		}
 	}
-	if longest < 0 || !known || capt.Storage[longest].Lifetime >= shortDays*86400 {
+	// A lifetime is read some seconds after it began.
+	if longest < 0 || !known || capt.Storage[longest].Lifetime >= shortDays*86400-3600 {
 		return pc.Signal{}, false
 	}
 	it := &capt.Storage[longest]
