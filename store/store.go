@@ -184,6 +184,15 @@ func (s *Store) Finish(ctx context.Context, id string, at time.Time) error {
 	return nil
 }
 
+// OnList tells whether a site is on the list of a sweep.
+func (s *Store) OnList(ctx context.Context, sweep, site string) (bool, error) {
+	var n int
+	if err := s.db.QueryRowContext(ctx, `SELECT count(*) FROM site WHERE sweep = $1 AND site = $2`, sweep, site).Scan(&n); err != nil {
+		return false, fmt.Errorf("look for %s on the list of %s: %w", site, sweep, err)
+	}
+	return n > 0, nil
+}
+
 // Reopen takes a finished sweep up again: the last words on sites that could not
 // be reached or were blocked are withdrawn, so that they are pending. Their
 // results stay. It returns how many there were.

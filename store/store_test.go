@@ -107,6 +107,11 @@ func TestStore(t *testing.T) {
 	if sw, err := s.Sweep(ctx, "s1"); err != nil || !sw.Finished.IsZero() {
 		t.Errorf("a sweep that was reopened: %+v, %v", sw, err)
 	}
+	for site, want := range map[string]bool{"c.example": true, "stranger.example": false} {
+		if on, err := s.OnList(ctx, "s1", site); err != nil || on != want {
+			t.Errorf("OnList(%s): %v, %v", site, on, err)
+		}
+	}
 	if got, err := s.Begun(ctx, "s1"); err != nil || len(got) != 1 || got[0] != "c.example" {
 		t.Errorf("Begun: %v, %v", got, err)
 	}

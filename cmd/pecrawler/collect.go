@@ -178,6 +178,14 @@ func (f *fleet) take(ctx context.Context, v pc.Verdict) error {
 	if err != nil || c == nil {
 		return err
 	}
+	// Results come from machines that show hostile pages: one about a site that
+	// nobody asked for must not count.
+	if on, err := f.store.OnList(ctx, v.Sweep, v.Site); err != nil {
+		return err
+	} else if !on {
+		f.log.Warn("a result about a site that is not on the list was passed over", "sweep", v.Sweep, "site", v.Site)
+		return nil
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.changed = true

@@ -190,6 +190,14 @@ func TestALaunchedSweep(t *testing.T) {
 	if code, _, errs := pecrawler(t.Context(), t, "", "resume", "--nats", url, "uk"); code != 0 {
 		t.Fatalf("resume: %s", errs)
 	}
+	forger, err := queue.Open(t.Context(), queue.Config{URL: url, Role: queue.Worker, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer forger.Close()
+	if err := forger.PublishResult(t.Context(), pc.Verdict{Sweep: "uk", Site: "stranger.example", Visit: 1, Outcome: pc.Assessed}); err != nil {
+		t.Fatal(err)
+	}
 	waitFor(t, "half of it is done", func() bool { return status(t, url, "uk").Done >= 10 })
 	stop() // what comes meanwhile waits
 	time.Sleep(time.Second)
