@@ -48,6 +48,8 @@ done
 for what in "lab/npm:the consent managers of the test web" "lab/check:what the pages and the test web are checked with"; do
 	dir=${what%%:*}
 	stamp=$dir/node_modules/.package-lock.json
+	# npm ci empties the folder first. One that is a link belongs to another checkout.
+	[ -L "$dir/node_modules" ] && continue
 	if [ ! -f "$stamp" ] || [ "$dir/package-lock.json" -nt "$stamp" ]; then
 		echo "installing ${what#*:} from npm" >&2
 		(cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund --silent >&2 && touch node_modules/.package-lock.json)
