@@ -1,6 +1,10 @@
 package crawler
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"pecrawler/crawler/egress"
+)
 
 // metrics of the crawler. Labels come from closed lists.
 type metrics struct {
@@ -23,6 +27,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		egress:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_crawler_egress_refused_total", Help: "Connections that the egress proxy did not make, by reason."}, []string{"reason"}),
 		requests: prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_crawler_requests_total", Help: "Requests of pages recorded."}),
 		acts:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_crawler_acts_total", Help: "Choices made on banners, by scenario and effect."}, []string{"scenario", "effect"}),
+	}
+	// From the start: what appears later has no rate at first.
+	for _, r := range []string{egress.ReasonDenied, egress.ReasonDNS, egress.ReasonRefused, egress.ReasonTimeout, egress.ReasonReset, egress.ReasonUpstream} {
+		m.egress.WithLabelValues(r)
+	}
+	for _, s := range []string{"script", "page", "context", "browser", "memory"} {
+		m.rescues.WithLabelValues(s)
 	}
 	reg.MustRegister(m.restarts, m.rescues, m.memory, m.stage, m.egress, m.requests, m.acts)
 	return m

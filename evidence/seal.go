@@ -32,6 +32,9 @@ func (s *Sealer) Seal(ctx context.Context, d *Draft) (digest string, err error) 
 	begin := time.Now()
 	digest, size, err := s.seal(ctx, d)
 	if err != nil {
+		if s.Metrics != nil && ctx.Err() == nil {
+			s.Metrics.failures.Inc()
+		}
 		return "", fmt.Errorf("seal %s: %w", d.visit.ID(), err)
 	}
 	if s.Metrics != nil {
@@ -97,6 +100,7 @@ type Metrics struct {
 	duration   prometheus.Histogram
 	bytes      prometheus.Counter
 	signatures prometheus.Counter
+	failures   prometheus.Counter
 	stamps     *prometheus.CounterVec
 }
 
@@ -107,12 +111,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Buckets: []float64{.005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 20}}),
 		bytes:      prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_evidence_sealed_bytes_total", Help: "Bytes of the bundles that were sealed."}),
 		signatures: prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_evidence_signatures_total", Help: "Signatures made."}),
+		failures:   prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_evidence_failures_total", Help: "Bundles that could not be sealed or written."}),
 		stamps:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_evidence_timestamps_total", Help: "Time stamps asked for, by result: had or failed."}, []string{"result"}),
 	}
 	for _, r := range []string{"had", "failed"} {
 		m.stamps.WithLabelValues(r)
 	}
-	reg.MustRegister(m.duration, m.bytes, m.signatures, m.stamps)
+	reg.MustRegister(m.duration, m.bytes, m.signatures, m.failures, m.stamps)
 	return m
 }
 

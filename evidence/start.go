@@ -26,6 +26,9 @@ type Browser struct {
 	pc.Environment
 }
 
+// ReadClock asks the kernel about its clock.
+func ReadClock() Clock { return readClock() }
+
 // Clock is what the kernel says of its clock (adjtimex).
 type Clock struct {
 	Source       string `json:"source"`                 // "adjtimex", or why it could not be asked

@@ -59,7 +59,9 @@ func reviewCmd(ctx context.Context, e env, args []string) error {
 	if err != nil {
 		return err
 	}
-	url, stop, err := serve(o.listen, false, pages, newRegistry(), log)
+	reg := newRegistry()
+	reg.MustRegister(newTally(st))
+	url, stop, err := serve(o.listen, false, pages, reg, log)
 	if err != nil {
 		return err
 	}

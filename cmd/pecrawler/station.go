@@ -118,12 +118,15 @@ func newWorker(ctx context.Context, o *options, q *queue.Queue, v *evidence.Vaul
 	if err != nil {
 		return nil, err
 	}
+	if err := o.watchMachine(reg); err != nil {
+		return nil, err
+	}
 	start := evidence.Start{Profile: "new, empty", Classifier: cls.Version(), Lists: cls.Lists(), Rules: set.Digest()}
 	sealer, err := newSealer(o, v, start, log, reg)
 	if err != nil {
 		return nil, err
 	}
-	w := &worker{queue: q, vault: v, sealer: sealer, classifier: cls, rules: set, log: log, met: newWorkMetrics(reg)}
+	w := &worker{queue: q, vault: v, sealer: sealer, classifier: cls, rules: set, log: log, met: newWorkMetrics(set, reg)}
 	crawler.Tune()
 	w.crawler = crawler.New(o.crawlerConfig(), chooser{cls}, log, reg)
 	chrome, err := w.crawler.Start(ctx)

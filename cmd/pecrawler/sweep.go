@@ -81,6 +81,7 @@ func sweepCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	defer q.Close()
+	reg.MustRegister(newTally(st))
 	w, err := newWorker(ctx, o, q, vault, log, reg)
 	if err != nil {
 		return err
@@ -420,5 +421,8 @@ func workCmd(ctx context.Context, e env, args []string) error {
 }
 
 func serveMetrics(o *options, reg *prometheus.Registry, log *slog.Logger) (string, func(), error) {
+	if err := o.watchMachine(reg); err != nil {
+		return "", nil, err
+	}
 	return serve(o.listen, !o.set["listen"], http.NotFoundHandler(), reg, log)
 }

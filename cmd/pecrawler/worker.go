@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -167,23 +168,41 @@ type workMetrics struct {
 	visits   *prometheus.CounterVec
 	stage    *prometheus.HistogramVec
 	findings *prometheus.CounterVec
+	judged   *prometheus.CounterVec // by what the visit alone says, and whether the site had been visited before
+	storage  *prometheus.CounterVec // stored items by class
+	rule     *prometheus.GaugeVec   // 1 for each rule, to join its check to its findings
 	faults   prometheus.Counter
 	inHand   prometheus.Gauge
 }
 
-func newWorkMetrics(reg prometheus.Registerer) *workMetrics {
+func newWorkMetrics(set *rules.Set, reg prometheus.Registerer) *workMetrics {
 	m := &workMetrics{
 		visits: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_visits_total", Help: "Visits done, by outcome."}, []string{"outcome"}),
 		stage: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "pecrawler_stage_duration_seconds", Help: "Wall time of a stage of a visit: crawl, seal, judge, publish.",
 			Buckets: []float64{.005, .02, .1, .5, 2, 5, 10, 20, 40, 60, 90, 120, 240}}, []string{"stage"}),
 		findings: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_findings_total", Help: "Findings on visits, by rule and outcome."}, []string{"rule", "outcome"}),
+		judged:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_visits_judged_total", Help: "Visits done, by what the visit alone says, and whether it was the first of its site or one again."}, []string{"overall", "visit"}),
+		storage:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_storage_items_total", Help: "Stored items seen on visits, by class."}, []string{"class"}),
+		rule:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "pecrawler_rule_info", Help: "Always 1: the rules that this process judges by."}, []string{"rule", "status", "check", "problem"}),
 		faults:   prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_visit_faults_total", Help: "Visits that failed by our own fault and went back to the queue."}),
 		inHand:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "pecrawler_visits_in_hand", Help: "Visits that this process is making."}),
 	}
 	for _, o := range []pc.Outcome{pc.Assessed, pc.Blocked, pc.Unreachable, pc.NotASite, pc.Excluded} {
 		m.visits.WithLabelValues(string(o))
 	}
-	reg.MustRegister(m.visits, m.stage, m.findings, m.faults, m.inHand)
+	for _, o := range []pc.Overall{pc.Flagged, pc.Review, pc.Clear, pc.NotAssessed} {
+		m.judged.WithLabelValues(string(o), "first")
+		m.judged.WithLabelValues(string(o), "again")
+	}
+	for _, r := range set.Rules() {
+		if r.Status != "retired" {
+			m.rule.WithLabelValues(r.ID, r.Status, strconv.Itoa(r.Check), r.Problem).Set(1)
+			for _, o := range []pc.RuleOutcome{pc.Fail, pc.Unsure, pc.Pass, pc.NotApplicable, pc.Unavailable} {
+				m.findings.WithLabelValues(r.ID, string(o)) // from the start: what appears later has no rate at first
+			}
+		}
+	}
+	reg.MustRegister(m.visits, m.stage, m.findings, m.judged, m.storage, m.rule, m.faults, m.inHand)
 	return m
 }
 
@@ -194,6 +213,14 @@ func (m *workMetrics) time(stage string) (end func()) {
 
 func (m *workMetrics) count(v pc.Verdict) {
 	m.visits.WithLabelValues(string(v.Outcome)).Inc()
+	visit := "first"
+	if v.Visit > 1 {
+		visit = "again"
+	}
+	m.judged.WithLabelValues(string(v.Overall), visit).Inc()
+	for _, i := range v.Storage {
+		m.storage.WithLabelValues(string(i.Class)).Inc()
+	}
 	for _, f := range v.Findings {
 		m.findings.WithLabelValues(f.Rule, string(f.Outcome)).Inc()
 	}
