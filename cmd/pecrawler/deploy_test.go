@@ -1,0 +1,277 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"go.yaml.in/yaml/v3"
+
+	"pecrawler/classifier"
+	"pecrawler/crawler"
+	"pecrawler/evidence"
+	"pecrawler/queue"
+	"pecrawler/rules"
+	"pecrawler/store"
+)
+
+// TestPromtool: the alerts are well formed and fire when their tests say.
+func TestPromtool(t *testing.T) {
+	if testing.Short() {
+		t.Skip("promtool takes its time")
+	}
+	promtool := findPromtool(t)
+	for _, args := range [][]string{{"check", "rules", "alerts.yaml"}, {"test", "rules", "alerts_test.yaml", "alerts_days_test.yaml"}} {
+		cmd := exec.CommandContext(t.Context(), promtool, args...)
+		cmd.Dir = "../../deploy/prometheus"
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+}
+
+func findPromtool(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs("../../bin/promtool")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("%v; deploy/prometheus/install.sh fetches it", err)
+	}
+	return path
+}
+
+// described is a registry that remembers what was described to it, so that
+// metrics without a value count too.
+type described struct {
+	*prometheus.Registry
+	metrics map[string][]string // labels by name
+}
+
+var descForm = regexp.MustCompile(`fqName: "([^"]*)", help: .*variableLabels: \{([^}]*)\}`)
+
+func (d *described) Register(c prometheus.Collector) error {
+	ch := make(chan *prometheus.Desc, 100)
+	c.Describe(ch)
+	close(ch)
+	for desc := range ch {
+		if m := descForm.FindStringSubmatch(desc.String()); m != nil {
+			var labels []string
+			if m[2] != "" {
+				labels = strings.Split(m[2], ",")
+			}
+			d.metrics[m[1]] = labels
+		}
+	}
+	return d.Registry.Register(c)
+}
+
+func (d *described) MustRegister(cs ...prometheus.Collector) {
+	for _, c := range cs {
+		if err := d.Register(c); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// everyMetric is all that a process of ours can export.
+func everyMetric(t *testing.T) map[string][]string {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	d := &described{prometheus.NewRegistry(), map[string][]string{}}
+	q, err := queue.Open(t.Context(), queue.Config{Dir: t.TempDir(), Log: log, Registerer: d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { q.Close() })
+	st, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "pecrawler.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { st.Close() })
+	set, err := rules.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cls, err := classifier.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	newWorkMetrics(set, d)
+	evidence.NewMetrics(d)
+	crawler.New(crawler.Config{}, chooser{cls}, log, d)
+	if err := (&options{out: t.TempDir()}).watchMachine(d); err != nil {
+		t.Fatal(err)
+	}
+	d.MustRegister(newTally(st))
+	if len(d.metrics) < 25 {
+		t.Fatalf("only %d metrics were found: %v", len(d.metrics), slices.Sorted(maps.Keys(d.metrics)))
+	}
+	families, err := d.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	problems, err := promlint.NewWithMetricFamilies(families).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	return d.metrics
+}
+
+type alert struct {
+	Alert       string
+	Expr        string
+	Labels      map[string]string
+	Annotations map[string]string
+}
+
+func alerts(t *testing.T) (out []alert) {
+	t.Helper()
+	raw, err := os.ReadFile("../../deploy/prometheus/alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct{ Groups []struct{ Rules []alert } }
+	if err := yaml.Unmarshal(raw, &doc); err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range doc.Groups {
+		out = append(out, g.Rules...)
+	}
+	if len(out) == 0 {
+		t.Fatal("there are no alerts")
+	}
+	return out
+}
+
+// TestAlerts: each has a runbook that says what it means, how to see it and what
+// to do, and a test that makes it fire; and no page is of an alert that is gone.
+func TestAlerts(t *testing.T) {
+	tests := ""
+	for _, f := range []string{"alerts_test.yaml", "alerts_days_test.yaml"} {
+		raw, err := os.ReadFile("../../deploy/prometheus/" + f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tests += string(raw)
+	}
+	pages := map[string]bool{}
+	for _, a := range alerts(t) {
+		page := "docs/runbooks/" + a.Alert + ".md"
+		pages[a.Alert+".md"] = true
+		if got := a.Annotations["runbook"]; got != page {
+			t.Errorf("%s: its runbook is %q, want %q", a.Alert, got, page)
+		}
+		if a.Annotations["summary"] == "" || a.Labels["severity"] != "page" && a.Labels["severity"] != "ticket" {
+			t.Errorf("%s has no summary, or its severity is neither page nor ticket", a.Alert)
+		}
+		if !regexp.MustCompile(`alertname: ` + a.Alert + `\n\s+eval_time: \S+\n\s+exp_alerts:\n`).MatchString(tests) {
+			t.Errorf("no test makes %s fire", a.Alert)
+		}
+		raw, err := os.ReadFile("../../" + page)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for _, want := range []string{"# " + a.Alert + "\n", "\n## What it means\n", "\n## How to see it\n", "\n## What to do\n"} {
+			if !strings.Contains(string(raw), want) {
+				t.Errorf("%s lacks %q", page, strings.TrimSpace(want))
+			}
+		}
+	}
+	entries, err := os.ReadDir("../../docs/runbooks")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !pages[e.Name()] {
+			t.Errorf("docs/runbooks/%s is of no alert", e.Name())
+		}
+	}
+}
+
+var (
+	metricName = regexp.MustCompile(`\bpecrawler_[a-z0-9_]+`)
+	selector   = regexp.MustCompile(`\b(pecrawler_[a-z0-9_]+)\{([^}]*)\}`)
+	matcher    = regexp.MustCompile(`([a-z_]+)\s*(?:=~|!~|!=|=)`)
+)
+
+// unknown says which metrics and labels of an expression do not exist.
+func unknown(known map[string][]string, expr string) (out []string) {
+	base := func(name string) string {
+		for _, s := range []string{"_bucket", "_sum", "_count"} {
+			if b, ok := strings.CutSuffix(name, s); ok {
+				if _, ok := known[b]; ok {
+					return b
+				}
+			}
+		}
+		return name
+	}
+	for _, name := range metricName.FindAllString(expr, -1) {
+		if _, ok := known[base(name)]; !ok {
+			out = append(out, name)
+		}
+	}
+	for _, m := range selector.FindAllStringSubmatch(expr, -1) {
+		for _, l := range matcher.FindAllStringSubmatch(m[2], -1) {
+			if !slices.Contains(append([]string{"job", "instance", "le"}, known[base(m[1])]...), l[1]) {
+				out = append(out, fmt.Sprintf("%s has no label %s", m[1], l[1]))
+			}
+		}
+	}
+	return out
+}
+
+// TestMetricsExist: what alerts name is exported, and docs/metrics.md has a line
+// for each metric, and for no other.
+func TestMetricsExist(t *testing.T) {
+	known := everyMetric(t)
+	if got := unknown(known, `rate(pecrawler_visits_total{outcom="x"}[1m]) + pecrawler_visit_total`); len(got) != 2 {
+		t.Fatalf("two faults were planted, found: %v", got)
+	}
+	for _, a := range alerts(t) {
+		for _, u := range unknown(known, a.Expr) {
+			t.Errorf("alert %s: %s", a.Alert, u)
+		}
+	}
+	raw, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile("(?m)^\\| `(pecrawler_[a-z0-9_]+)` \\|([^|]*)\\| [^|]+ \\| [^|]+ \\|$")
+	documented := map[string]bool{}
+	for _, m := range rows.FindAllStringSubmatch(string(raw), -1) {
+		documented[m[1]] = true
+		k, ok := known[m[1]]
+		if !ok {
+			t.Errorf("docs/metrics.md: there is no metric %s", m[1])
+			continue
+		}
+		var labels []string
+		for _, l := range k {
+			labels = append(labels, "`"+l+"`")
+		}
+		if got := strings.TrimSpace(m[2]); got != strings.Join(labels, ", ") {
+			t.Errorf("docs/metrics.md: %s has the labels %q, want %q", m[1], got, strings.Join(labels, ", "))
+		}
+	}
+	for name := range known {
+		if !documented[name] {
+			t.Errorf("docs/metrics.md has no line for %s", name)
+		}
+	}
+}
