@@ -795,10 +795,23 @@ func (q *Queue) Purge(ctx context.Context, sweep string) error {
 	if err != nil {
 		return err
 	}
-	// First what would still come.
+	// First what would still come. In pieces: the server answers nobody else
+	// while it takes a million messages out of a file at once.
+	const piece = 20_000
 	for _, kind := range []string{kindLater, kindVisit, kindUrgent} {
-		if err := s.Purge(ctx, jetstream.WithPurgeSubject("pecrawler."+kind+"."+sweep+".>")); err != nil {
+		subject := "pecrawler." + kind + "." + sweep + ".>"
+		info, err := s.Info(ctx)
+		if err != nil {
 			return fmt.Errorf("purge %s: %w", sweep, err)
+		}
+		for at := info.State.FirstSeq; at <= info.State.LastSeq; {
+			at += piece
+			call, cancel := context.WithTimeout(ctx, time.Minute)
+			err := s.Purge(call, jetstream.WithPurgeSubject(subject), jetstream.WithPurgeSequence(at))
+			cancel()
+			if err != nil {
+				return fmt.Errorf("purge %s: %w", sweep, err)
+			}
 		}
 	}
 	return nil

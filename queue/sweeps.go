@@ -412,6 +412,12 @@ func (q *Queue) Cancel(ctx context.Context, sweep string) error {
 	}); err != nil {
 		return err
 	}
+	// At once nothing more is handed out; then it goes, which may take a while.
+	if name, err := q.consumerOf(ctx, sweep); err == nil {
+		if s, err := q.visits(ctx); err == nil {
+			s.PauseConsumer(ctx, name, time.Now().Add(forever))
+		}
+	}
 	return q.Purge(ctx, sweep)
 }
 
