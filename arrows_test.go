@@ -38,7 +38,9 @@ func arrows() map[string][]string {
 }
 
 // pure packages are functions of their input: no network, files, randomness, log or clock.
-func pure() []string { return []string{"", "classifier", "figures", "rules", "internal/ngram", "internal/pipeline"} }
+func pure() []string {
+	return []string{"", "classifier", "figures", "rules", "internal/ngram", "internal/pipeline"}
+}
 
 // owners says which package alone may import a library.
 func owners() map[string][]string {
