@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -37,6 +38,60 @@ func TestPromtool(t *testing.T) {
 			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
 		}
 	}
+	// It reads expressions only as rules.
+	var all []map[string]string
+	for _, exprs := range dashboards(t) {
+		for _, expr := range exprs {
+			all = append(all, map[string]string{"record": "x", "expr": strings.ReplaceAll(expr, "$__rate_interval", "1m")})
+		}
+	}
+	raw, err := yaml.Marshal(map[string]any{"groups": []any{map[string]any{"name": "dashboards", "rules": all}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	if err := os.WriteFile(file, raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), promtool, "check", "rules", "--lint=none", file).CombinedOutput(); err != nil {
+		t.Errorf("the expressions of the dashboards: %v\n%s", err, out)
+	}
+}
+
+// dashboards are the expressions of the panels of deploy/grafana, by panel.
+func dashboards(t *testing.T) map[string][]string {
+	t.Helper()
+	files, err := filepath.Glob("../../deploy/grafana/dashboards/*.json")
+	if err != nil || len(files) < 4 {
+		t.Fatalf("want four dashboards, have %v, %v", files, err)
+	}
+	out := map[string][]string{}
+	for _, f := range files {
+		raw, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var doc struct {
+			Title  string
+			Panels []struct {
+				Title, Description string
+				Targets            []struct{ Expr string }
+			}
+		}
+		if err := json.Unmarshal(raw, &doc); err != nil {
+			t.Fatalf("%s: %v", f, err)
+		}
+		for _, p := range doc.Panels {
+			name := doc.Title + ", " + p.Title
+			if p.Description == "" || len(p.Targets) == 0 {
+				t.Errorf("%s has no description, or asks for nothing", name)
+			}
+			for _, q := range p.Targets {
+				out[name] = append(out[name], q.Expr)
+			}
+		}
+	}
+	return out
 }
 
 func findPromtool(t *testing.T) string {
@@ -246,6 +301,13 @@ func TestMetricsExist(t *testing.T) {
 	for _, a := range alerts(t) {
 		for _, u := range unknown(known, a.Expr) {
 			t.Errorf("alert %s: %s", a.Alert, u)
+		}
+	}
+	for panel, exprs := range dashboards(t) {
+		for _, expr := range exprs {
+			for _, u := range unknown(known, expr) {
+				t.Errorf("dashboard %s: %s", panel, u)
+			}
 		}
 	}
 	raw, err := os.ReadFile("../../docs/metrics.md")
