@@ -26,9 +26,11 @@ build: setup
 	@go build -o bin/pecrawler ./cmd/pecrawler
 
 test: setup
+	@./deploy/prometheus/install.sh
 	go test -timeout 30m ./...
 
 check: setup
+	@./deploy/prometheus/install.sh
 	@test -z "$$(gofmt -l .)" || { echo "not formatted by gofmt:"; gofmt -l .; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...

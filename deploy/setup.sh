@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what pecrawler needs on Debian or Ubuntu and is not there yet:
-# promtool (into bin/), Chromium with fonts, certutil (to trust --ca in Chromium) and, for the test
+# Chromium with fonts, certutil (to trust --ca in Chromium) and, for the test
 # web and the tests of the pages, what they take from npm. Safe to run again: it installs only what
 # is missing. Run as root or with sudo; otherwise it says what to install.
 set -eu
@@ -38,7 +38,6 @@ if [ -n "$packages" ]; then
 	$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >&2
 fi
 
-./deploy/prometheus/install.sh
 
 for tool in go npm; do
 	command -v $tool >/dev/null 2>&1 || {
