@@ -28,6 +28,7 @@ build: setup
 test: setup
 	@./deploy/prometheus/install.sh
 	go test -timeout 30m ./...
+	cd deploy/check && go test ./...
 
 check: setup
 	@./deploy/prometheus/install.sh
@@ -36,6 +37,7 @@ check: setup
 	go run $(STATICCHECK) ./...
 	go mod tidy -diff
 	go test -timeout 45m -race -shuffle=on ./...
+	@./deploy/check.sh
 
 bench: build
 	go run ./cmd/bench cost > docs/bench.md.new && mv docs/bench.md.new docs/bench.md && cat docs/bench.md

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"os"
@@ -336,4 +337,73 @@ func TestMetricsExist(t *testing.T) {
 			t.Errorf("docs/metrics.md has no line for %s", name)
 		}
 	}
+}
+
+// TestDeployedFlags: the commands and settings of Compose and Kubernetes are such
+// that this program knows. With --help a command reads its flags and ends.
+func TestDeployedFlags(t *testing.T) {
+	if !slices.ContainsFunc(commands(), func(c command) bool { return c.name == "collect" }) {
+		t.Skip("the deployments are of a fleet, and this program has no collect")
+	}
+	try := func(where string, args []string) {
+		var errs strings.Builder
+		if code := run(t.Context(), append(args, "--help"), env{strings.NewReader(""), io.Discard, &errs}); code != 0 {
+			t.Errorf("%s: pecrawler %s: exit status %d: %.300s", where, strings.Join(args, " "), code, errs.String())
+		}
+	}
+	read := func(file string, into any) {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := yaml.Unmarshal(raw, into); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+	}
+	settings := func(command, file string, raw string) {
+		var m map[string]any
+		if raw == "" {
+			read(file, &m)
+		} else if err := yaml.Unmarshal([]byte(raw), &m); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		args := []string{command}
+		for k, v := range m {
+			if list, ok := v.([]any); ok {
+				for _, x := range list {
+					args = append(args, fmt.Sprintf("--%s=%v", k, x))
+				}
+				continue
+			}
+			args = append(args, fmt.Sprintf("--%s=%v", k, v))
+		}
+		try(file, args)
+	}
+	var compose struct {
+		Services map[string]struct{ Command, Entrypoint []string }
+		Configs  map[string]struct{ Content string }
+	}
+	read("../../deploy/compose/compose.yaml", &compose)
+	tried := 0
+	for name, s := range compose.Services {
+		args := s.Command
+		if i := slices.Index(s.Entrypoint, "pecrawler"); i >= 0 {
+			args = s.Entrypoint[i+1:]
+		}
+		if len(args) > 0 && slices.ContainsFunc(commands(), func(c command) bool { return c.name == args[0] }) {
+			tried++
+			try("compose.yaml, "+name, args)
+		}
+	}
+	if tried < 4 {
+		t.Errorf("only %d services of compose.yaml run the program", tried)
+	}
+	for _, c := range []string{"work", "collect", "launch"} {
+		settings(c, "compose.yaml, configs", compose.Configs["nats"].Content)
+	}
+	settings("review", "../../deploy/compose/people.yaml", "")
+	settings("work", "../../deploy/kubernetes/base/settings-worker.yaml", "")
+	settings("collect", "../../deploy/kubernetes/base/settings-desk.yaml", "")
+	settings("review", "../../deploy/kubernetes/base/settings-review.yaml", "")
+	settings("review", "../../deploy/kubernetes/example/review.yaml", "")
 }
