@@ -46,6 +46,7 @@ func collectCmd(ctx context.Context, e env, args []string) error {
 	}
 	defer st.Close()
 	reg := newRegistry()
+	reg.MustRegister(newTally(st))
 	cfg := o.cluster(queue.Collector, log)
 	cfg.Registerer = reg
 	q, err := queue.Open(ctx, cfg)

@@ -342,9 +342,6 @@ func TestMetricsExist(t *testing.T) {
 // TestDeployedFlags: the commands and settings of Compose and Kubernetes are such
 // that this program knows. With --help a command reads its flags and ends.
 func TestDeployedFlags(t *testing.T) {
-	if !slices.ContainsFunc(commands(), func(c command) bool { return c.name == "collect" }) {
-		t.Skip("the deployments are of a fleet, and this program has no collect")
-	}
 	try := func(where string, args []string) {
 		var errs strings.Builder
 		if code := run(t.Context(), append(args, "--help"), env{strings.NewReader(""), io.Discard, &errs}); code != 0 {

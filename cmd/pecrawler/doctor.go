@@ -20,7 +20,7 @@ import (
 // doctorCmd tries each thing that a visit needs and says what to do about what
 // is missing.
 func doctorCmd(ctx context.Context, e env, args []string) error {
-	o, rest, err := parse(e, "doctor", forData|forVisits|forQueue, args)
+	o, rest, err := parse(e, "doctor", forData|forVisits|forCluster, args)
 	if err != nil {
 		return err
 	}
@@ -68,6 +68,13 @@ func doctorCmd(ctx context.Context, e env, args []string) error {
 			v, err := c.Start(ctx)
 			return v + ", third-party cookies work", err
 		}},
+		{"sandbox", func() (string, error) { return "user namespaces can be made", userNamespaces() }},
+		{"shared memory", sharedMemory},
+		{"fonts", func() (string, error) { return fonts(ctx) }},
+		{"names", func() (string, error) { return o.names(ctx) }},
+		{"clock", clock},
+		{"disk", func() (string, error) { return disks(o.out, o.vaultPath()) }},
+		{"certificates", func() (string, error) { return expiries(o.certificates(), time.Now()) }},
 		{"memory", func() (string, error) {
 			have, err := freeMiB()
 			if err == nil && have < o.browserMemory() {
@@ -79,7 +86,8 @@ func doctorCmd(ctx context.Context, e env, args []string) error {
 			if o.nats == "" {
 				return "embedded", nil
 			}
-			q, err := queue.Open(ctx, queue.Config{URL: o.nats, Log: slog.New(slog.DiscardHandler), Registerer: newRegistry()})
+			// What a role may not do is only said in the log.
+			q, err := queue.Open(ctx, o.cluster(queue.Worker, o.logger(e.stderr)))
 			if err != nil {
 				return "", err
 			}
@@ -102,12 +110,16 @@ func doctorCmd(ctx context.Context, e env, args []string) error {
 	bad := 0
 	for _, c := range checks {
 		said, err := c.try()
-		if err != nil {
-			bad++
-			fmt.Fprintf(e.stdout, "FAIL  %-12s %v\n", c.name, err)
+		if hint := (advice{}); errors.As(err, &hint) {
+			fmt.Fprintf(e.stdout, "note  %-13s %v\n", c.name, err)
 			continue
 		}
-		fmt.Fprintf(e.stdout, "ok    %-12s %s\n", c.name, said)
+		if err != nil {
+			bad++
+			fmt.Fprintf(e.stdout, "FAIL  %-13s %v\n", c.name, err)
+			continue
+		}
+		fmt.Fprintf(e.stdout, "ok    %-13s %s\n", c.name, said)
 	}
 	if bad > 0 {
 		return fmt.Errorf("%d of %d checks failed", bad, len(checks))

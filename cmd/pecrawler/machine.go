@@ -44,7 +44,7 @@ func (o *options) watchMachine(reg prometheus.Registerer) error {
 
 // certificates are the files whose expiry is watched, by flag.
 func (o *options) certificates() map[string]string {
-	return map[string]string{"ca": o.ca}
+	return map[string]string{"ca": o.ca, "nats-ca": o.login.CA, "nats-cert": o.login.Cert}
 }
 
 func newMachine(folders, certs map[string]string, nats []string) *machine {

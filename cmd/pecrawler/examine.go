@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"pecrawler/evidence"
+)
+
+// What doctor examines of the machine. Each says what to do.
+
+// advice is a fault that visits may do well without mending.
+type advice struct{ error }
+
+// userNamespaces tries what Chromium's sandbox begins with.
+func userNamespaces() error {
+	cmd := exec.Command("true")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWPID}
+	err := cmd.Run()
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: Chromium's sandbox needs user namespaces. In a container give it deploy/seccomp/chromium.json; on the machine set user.max_user_namespaces above 0 and, on Ubuntu, kernel.apparmor_restrict_unprivileged_userns to 0", err)
+}
+
+func sharedMemory() (string, error) {
+	_, size, err := diskSpace("/dev/shm")
+	if err != nil {
+		return "", err
+	}
+	said := fmt.Sprintf("%.0f MiB in /dev/shm", size/(1<<20))
+	if size < 256<<20 {
+		return said, advice{fmt.Errorf("%s: pages crash with so little; want 1 GiB (--shm-size 1g, or an emptyDir in memory)", said)}
+	}
+	return said, nil
+}
+
+// fonts: without them text has boxes for letters, and its size is wrong.
+func fonts(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "fc-list", ":", "family").Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		return "not known: there is no fc-list", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("fc-list: %w", err)
+	}
+	var missing []string
+	for _, want := range []string{"Liberation Sans", "Noto Sans"} {
+		if !strings.Contains(string(out), want) {
+			missing = append(missing, want)
+		}
+	}
+	if len(missing) > 0 {
+		return "", fmt.Errorf("%s is missing; install fonts-liberation and fonts-noto-core", strings.Join(missing, ", "))
+	}
+	return "Liberation and Noto", nil
+}
+
+// names asks the resolver. A resolver that cannot be asked is no fault where a
+// proxy finds the names.
+func (o *options) names(ctx context.Context) (string, error) {
+	if o.proxy != "" {
+		u, _ := url.Parse(o.proxy) // validate has seen it
+		port := u.Port()
+		if port == "" {
+			port = "80"
+		}
+		c, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+		if err != nil {
+			return "", fmt.Errorf("the proxy does not answer: %w; is --proxy right, and is it up?", err)
+		}
+		return "found by the proxy of --proxy, which answers", c.Close()
+	}
+	r, of := net.DefaultResolver, "the system's resolver"
+	if o.dns != "" {
+		addr := o.dns
+		if a, err := netip.ParseAddr(addr); err == nil {
+			addr = netip.AddrPortFrom(a, 53).String()
+		}
+		of = addr
+		r = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, addr)
+		}}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	begin := time.Now()
+	ips, err := r.LookupNetIP(ctx, "ip", "www.gov.uk.")
+	if err != nil {
+		err = fmt.Errorf("%s does not find www.gov.uk: %w; name another with --dns, or a --proxy that finds names (the test web needs neither)", of, err)
+		if o.dns == "" {
+			err = advice{err} // a machine without the internet can sweep the test web
+		}
+		return "", err
+	}
+	for _, ip := range ips {
+		if ip = ip.Unmap(); ip.IsPrivate() || ip.IsLoopback() || ip.IsUnspecified() {
+			return "", fmt.Errorf("%s says that www.gov.uk is at %s, which is not on the internet; visits would be refused. Name another with --dns", of, ip)
+		}
+	}
+	return fmt.Sprintf("%s answers in %d ms", of, time.Since(begin).Milliseconds()), nil
+}
+
+func clock() (string, error) {
+	c := evidence.ReadClock()
+	if c.Source != "adjtimex" {
+		return "not known: " + c.Source, nil
+	}
+	if !c.Synchronised {
+		return "", advice{errors.New("the kernel does not hold it to be synchronised, and bundles will say so; run chrony or systemd-timesyncd on the machine")}
+	}
+	return fmt.Sprintf("synchronised, wrong by %d ms at most", c.MaxErrorUS/1000), nil
+}
+
+// leastFree is what a machine needs to go on for some hours; a bundle has megabytes.
+const leastFree = 2 << 30
+
+func disks(out, vault string) (string, error) {
+	places := []string{out, os.TempDir()}
+	if !strings.Contains(vault, "://") {
+		places = append(places, vault)
+	}
+	var said []string
+	var faults []error
+	seen := map[unix.Fsid]bool{}
+	for _, p := range places {
+		var st unix.Statfs_t
+		if err := unix.Statfs(p, &st); err != nil {
+			continue // the check of the folder says it
+		}
+		if seen[st.Fsid] {
+			continue
+		}
+		seen[st.Fsid] = true
+		free, _, err := diskSpace(p)
+		if err != nil {
+			return "", err
+		}
+		said = append(said, fmt.Sprintf("%.1f GiB are free at %s", free/(1<<30), p))
+		if free < leastFree {
+			faults = append(faults, fmt.Errorf("only %.1f GiB are free at %s, want %d; make room (pecrawler bundle expire) or use another disk", free/(1<<30), p, leastFree>>30))
+		}
+	}
+	return strings.Join(said, ", "), errors.Join(faults...)
+}
+
+// expiries looks at the certificates of the flags.
+func expiries(files map[string]string, now time.Time) (string, error) {
+	var said []string
+	var faults []error
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if files[name] == "" {
+			continue
+		}
+		at, err := firstExpiry(files[name])
+		switch {
+		case err != nil:
+			faults = append(faults, fmt.Errorf("--%s: %w", name, err))
+		case at.Before(now):
+			faults = append(faults, fmt.Errorf("--%s expired on %s; make a new one (docs/operate.md)", name, at.Format(time.DateOnly)))
+		default:
+			said = append(said, fmt.Sprintf("--%s until %s", name, at.Format(time.DateOnly)))
+		}
+	}
+	if len(said) == 0 && len(faults) == 0 {
+		return "none are used", nil
+	}
+	return strings.Join(said, ", "), errors.Join(faults...)
+}

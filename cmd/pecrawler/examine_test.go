@@ -1,0 +1,65 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestExpiries(t *testing.T) {
+	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	file := func(name string, ends ...time.Time) string {
+		pub, key, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var raw []byte
+		for _, end := range ends {
+			tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now.Add(-240 * time.Hour), NotAfter: end}
+			der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, pub, key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw = append(raw, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
+		}
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, raw, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good := file("good.pem", now.Add(72*time.Hour), now.Add(48*time.Hour))
+	for _, c := range []struct {
+		files      map[string]string
+		said, errs string
+	}{
+		{map[string]string{"ca": ""}, "none are used", ""},
+		{map[string]string{"ca": "", "nats-ca": good}, "--nats-ca until 2026-11-27", ""}, // the one that ends first
+		{map[string]string{"nats-cert": file("old.pem", now.Add(-24*time.Hour))}, "", "--nats-cert expired on 2026-11-24"},
+		{map[string]string{"ca": file("empty.pem")}, "", "has no certificate"},
+		{map[string]string{"ca": "/nowhere"}, "", "no such file"},
+	} {
+		said, err := expiries(c.files, now)
+		if said != c.said || (err == nil) != (c.errs == "") || err != nil && !strings.Contains(err.Error(), c.errs) {
+			t.Errorf("%v: %q, %v; want %q, %q", c.files, said, err, c.said, c.errs)
+		}
+	}
+}
+
+func TestNatsServers(t *testing.T) {
+	got := natsServers("tls://nats-0:4223, nats-1 ,nats://user:secret@[::1]")
+	if want := []string{"nats-0:4223", "nats-1:4222", "[::1]:4222"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if err := reachable("127.0.0.1:1"); err == nil {
+		t.Error("a port on which nobody listens was reached")
+	}
+}
