@@ -1,7 +1,7 @@
 # One binary, Chromium beside it, no root.
 #   docker build -t pecrawler .
 #   docker run --rm -v "$PWD/data:/data" pecrawler work --nats nats://host:4222 --out /data --listen 0.0.0.0:8080
-# Chromium keeps its sandbox: the container needs a seccomp profile that allows clone, unshare, setns and chroot.
+# Chromium keeps its sandbox: --security-opt seccomp=deploy/seccomp/chromium.json, see docs/security.md.
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./

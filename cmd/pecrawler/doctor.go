@@ -56,6 +56,9 @@ func doctorCmd(ctx context.Context, e env, args []string) error {
 				_, err = evidence.TSA{URL: o.tsa}.Stamp(ctx, []byte("pecrawler doctor"))
 				said += ", time stamps by " + o.tsa
 			}
+			if !strings.Contains(o.vaultPath(), "://") { // a bucket may keep what is written to it for ever
+				err = errors.Join(err, dataFolder(o.vaultPath()))
+			}
 			return said, errors.Join(err, v.Reachable(ctx))
 		}},
 		{"browser", func() (string, error) {
