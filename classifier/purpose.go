@@ -221,6 +221,9 @@ func (c *Classifier) storageOf(site string, it *pc.StorageItem, valued bool) pc.
 			case e.shape != nil:
 				conf, why = .99, why+" and its value has the usual shape"
 			}
+			if e.class == pc.Unknown { // that it is known does not tell what it is for
+				conf = 0
+			}
 			if e.class == pc.ExemptStrict && other {
 				conf, why = .7, why+", though it is another party's"
 			}
