@@ -221,6 +221,7 @@ func score(ctx context.Context, w io.Writer, bin, dir, results string, lawful in
 	}
 	var sweeps []string
 	var made []lab.SweepResult
+	judgedAgain := map[string]bool{}
 	samples := func(name string) string { return filepath.Join(dir, name+"-memory.jsonl") }
 	sweep := func(name string, args ...string) (v []pc.Verdict, err error) {
 		sweeps = append(sweeps, name)
@@ -228,6 +229,7 @@ func score(ctx context.Context, w io.Writer, bin, dir, results string, lawful in
 		out := filepath.Join(dir, name)
 		file := filepath.Join(out, "verdicts.jsonl")
 		if v, err := readVerdicts(file); err == nil && len(v) > 0 { // made before: what was seen stands, and is judged by this build
+			judgedAgain[name] = true
 			judged := filepath.Join(out, "judged.jsonl")
 			if said, err := exec.CommandContext(ctx, bin, "rejudge", v[0].Sweep, "--out", out, "--to", judged).CombinedOutput(); err != nil {
 				return nil, fmt.Errorf("judge the %s again: %w: %s", name, err, said)
@@ -252,12 +254,16 @@ func score(ctx context.Context, w io.Writer, bin, dir, results string, lawful in
 		}
 		r := made[i]
 		visits += r.Visits
+		clear := 0
 		for _, x := range v {
-			if x.Overall == pc.Flagged {
+			switch x.Overall {
+			case pc.Flagged:
 				flagged[x.Site] = true
+			case pc.Clear:
+				clear++
 			}
 		}
-		fmt.Fprintf(w, "Sweep %d of the %d lawful sites: %d false flags so far, %d for review, from %s to %s.\n", i+1, len(v), len(flagged), r.Review, r.First.Format("2 January 15:04"), r.Last.Format("15:04 MST"))
+		fmt.Fprintf(w, "Sweep %d of the %d lawful sites: %d clear, %d false flags so far, %d for review, the others not assessed, from %s to %s.\n", i+1, len(v), clear, len(flagged), r.Review, r.First.Format("2 January 15:04"), r.Last.Format("15:04 MST"))
 		if i == 0 {
 			all = v
 		}
@@ -287,7 +293,11 @@ func score(ctx context.Context, w io.Writer, bin, dir, results string, lawful in
 	}
 	for _, m := range made { // sweeps that were resumed may be of several builds
 		for _, v := range m.Versions {
-			fmt.Fprintf(w, "- %s: tool %s, %s, classifier %s, lists %s, rules %.12s\n", m.Name, v.Tool, v.Chrome, v.Classifier, v.Lists, v.Rules)
+			fmt.Fprintf(w, "- %s, seen from %s to %s", m.Name, m.First.Format("2 January 15:04"), m.Last.Format("2 January 15:04 MST"))
+			if judgedAgain[m.Name] {
+				fmt.Fprint(w, " by the crawler of that time, and judged again")
+			}
+			fmt.Fprintf(w, ": tool %s, %s, classifier %s, lists %s, rules %.12s\n", v.Tool, v.Chrome, v.Classifier, v.Lists, v.Rules)
 		}
 	}
 	fmt.Fprintln(w)
