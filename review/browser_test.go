@@ -211,7 +211,7 @@ func TestAWalkByKeyboard(t *testing.T) {
 	b.press(`main form button`, kb.Enter)
 	var body string
 	for range 100 {
-		if body = eval[string](b, `document.body.innerText`); strings.Contains(body, "secret-value") {
+		if body = eval[string](b, `document.body ? document.body.innerText : ""`); strings.Contains(body, "secret-value") {
 			break
 		}
 		time.Sleep(50 * time.Millisecond)
