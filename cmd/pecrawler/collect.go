@@ -32,19 +32,11 @@ func collectCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	log := o.logger(e.stderr)
-	if err := dataFolder(o.out); err != nil {
-		return err
-	}
-	held, err := lock(o.out)
+	st, release, err := ownStore(ctx, o.out)
 	if err != nil {
 		return err
 	}
-	defer held.Close()
-	st, err := store.Open(ctx, storePath(o.out))
-	if err != nil {
-		return err
-	}
-	defer st.Close()
+	defer release()
 	reg := newRegistry()
 	reg.MustRegister(newTally(st))
 	cfg := o.cluster(queue.Collector, log)

@@ -175,7 +175,7 @@ func summary(ctx context.Context, w io.Writer, st *store.Store, sweep store.Swee
 		}
 		tw.Flush()
 	}
-	fmt.Fprintf(w, "\nVerdicts  %s/verdicts.jsonl\nEvidence  %s\nReview    make review (or pecrawler review --out %s), then http://%s/sweeps/%s\n", o.out, evidencePath(o.out), o.out, o.listen, sweep.ID)
+	fmt.Fprintf(w, "\nVerdicts  %s/verdicts.jsonl\nEvidence  %s\nReview    make review (or pecrawler review --out %s) signs you in, then http://%s/sweeps/%s\n", o.out, o.vaultPath(), o.out, o.listen, sweep.ID)
 	return nil
 }
 

@@ -42,9 +42,9 @@ func rejudgeCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	defer st.Close()
-	sweep, err := st.Sweep(ctx, rest[0])
+	sweep, err := findSweep(ctx, st, o.out, rest[0])
 	if err != nil {
-		return fmt.Errorf("sweep %s: %w in %s", rest[0], err, o.out)
+		return err
 	}
 	vault, err := evidence.OpenVault(ctx, o.vaultPath())
 	if err != nil {

@@ -65,7 +65,7 @@ func reportCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	defer st.Close()
-	sweep, err := findSweep(ctx, st, o.out, rest[0])
+	sweep, err := figuredSweep(ctx, st, o.out, rest[0])
 	if err != nil {
 		return err
 	}
@@ -100,11 +100,11 @@ func compareCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	defer st.Close()
-	before, err := findSweep(ctx, st, o.out, rest[0])
+	before, err := figuredSweep(ctx, st, o.out, rest[0])
 	if err != nil {
 		return err
 	}
-	after, err := findSweep(ctx, st, o.out, rest[1])
+	after, err := figuredSweep(ctx, st, o.out, rest[1])
 	if err != nil {
 		return err
 	}
@@ -126,27 +126,9 @@ func compareCmd(ctx context.Context, e env, args []string) error {
 	return out.write(ctx, e, c, filepath.Join(o.out, "report", before.ID+"_"+after.ID))
 }
 
-// findSweep finds a sweep by its name; the error names those that there are.
-func findSweep(ctx context.Context, st *store.Store, dir, id string) (figures.Sweep, error) {
-	sw, err := st.Sweep(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		all, err := st.Sweeps(ctx)
-		if err != nil {
-			return figures.Sweep{}, err
-		}
-		if len(all) == 0 {
-			return figures.Sweep{}, fmt.Errorf("there is no sweep %q in %s, nor any other", id, dir)
-		}
-		var names []string
-		for _, s := range all {
-			names = append(names, s.ID)
-		}
-		const most = 20
-		if len(names) > most {
-			names = append(names[:most], fmt.Sprintf("and %d older ones", len(names)-most))
-		}
-		return figures.Sweep{}, fmt.Errorf("there is no sweep %q in %s; there are, the newest first: %s", id, dir, strings.Join(names, ", "))
-	}
+// figuredSweep is a sweep as its figures need it.
+func figuredSweep(ctx context.Context, st *store.Store, dir, id string) (figures.Sweep, error) {
+	sw, err := findSweep(ctx, st, dir, id)
 	if err != nil {
 		return figures.Sweep{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -99,6 +100,47 @@ func existingStore(ctx context.Context, dir string) (*store.Store, error) {
 		return nil, fmt.Errorf("the data folder %s holds no sweeps: make one with pecrawler sweep, or name another folder with --out", dir)
 	}
 	return store.Open(ctx, storePath(dir))
+}
+
+// ownStore takes a data folder for this process alone, making it and its store
+// where there is none. release gives both back.
+func ownStore(ctx context.Context, dir string) (st *store.Store, release func(), err error) {
+	if err := dataFolder(dir); err != nil {
+		return nil, nil, err
+	}
+	held, err := lock(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	if st, err = store.Open(ctx, storePath(dir)); err != nil {
+		held.Close()
+		return nil, nil, err
+	}
+	return st, func() { st.Close(); held.Close() }, nil
+}
+
+// findSweep finds a sweep by its name; the error names those that there are.
+func findSweep(ctx context.Context, st *store.Store, dir, id string) (store.Sweep, error) {
+	sw, err := st.Sweep(ctx, id)
+	if !errors.Is(err, store.ErrNotFound) {
+		return sw, err
+	}
+	all, err := st.Sweeps(ctx)
+	if err != nil {
+		return store.Sweep{}, err
+	}
+	if len(all) == 0 {
+		return store.Sweep{}, fmt.Errorf("there is no sweep %q in %s, nor any other", id, dir)
+	}
+	var names []string
+	for _, s := range all {
+		names = append(names, s.ID)
+	}
+	const most = 20
+	if len(names) > most {
+		names = append(names[:most], fmt.Sprintf("and %d older ones", len(names)-most))
+	}
+	return store.Sweep{}, fmt.Errorf("there is no sweep %q in %s; there are, the newest first: %s", id, dir, strings.Join(names, ", "))
 }
 
 func newRegistry() *prometheus.Registry {

@@ -54,20 +54,11 @@ func sweepCmd(ctx context.Context, e env, args []string) error {
 	if o.lab {
 		base = "lab"
 	}
-	if err := dataFolder(o.out); err != nil {
-		return err
-	}
-	held, err := lock(o.out)
+	st, release, err := ownStore(ctx, o.out)
 	if err != nil {
 		return err
 	}
-	defer held.Close()
-
-	st, err := store.Open(ctx, storePath(o.out))
-	if err != nil {
-		return err
-	}
-	defer st.Close()
+	defer release()
 	vault, err := evidence.OpenVault(ctx, o.vaultPath())
 	if err != nil {
 		return err
