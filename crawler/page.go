@@ -1,13 +1,16 @@
 package crawler
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
+	jsonv2 "github.com/chromedp/cdproto/cdp/jsonv2"
 	"github.com/chromedp/cdproto/domsnapshot"
+	"github.com/chromedp/chromedp"
 
 	pc "pecrawler"
 )
@@ -21,19 +24,28 @@ func styles() []string {
 const maxNodes = 60_000
 
 // snapshot takes the composed tree of the page: frames and shadow roots, closed
-// ones too, in the coordinates of the top window's viewport.
+// ones too, in the coordinates of the top window's viewport. While Chrome's answer
+// is the same to the byte, the tree is the same one: to decode it again cost more
+// than anything else that we do while nothing happens. Nobody changes a tree.
 func (t *tab) snapshot(ctx context.Context, limit time.Duration) (*pc.Page, bool, error) {
 	yes := true
-	var res domsnapshot.CaptureSnapshotResult
-	err := t.insist(ctx, limit, func(ctx context.Context) (err error) {
-		res, err = cdp.Call(ctx, t.page, domsnapshot.CaptureSnapshot, domsnapshot.CaptureSnapshotParams{ComputedStyles: styles(), IncludePaintOrder: &yes})
-		return err
+	var raw jsonv2.Value
+	err := t.insist(ctx, limit, func(ctx context.Context) error {
+		return t.page.Call(ctx, domsnapshot.CommandCaptureSnapshot, domsnapshot.CaptureSnapshotParams{ComputedStyles: styles(), IncludePaintOrder: &yes}, &raw)
 	})
 	if err != nil {
 		return nil, false, err
 	}
-	p, whole := compose(&res, t.b.cfg.Width, t.b.cfg.Height)
-	return p, whole, nil
+	if t.tree.page != nil && bytes.Equal(raw, t.tree.raw) {
+		return t.tree.page, t.tree.whole, nil
+	}
+	var res domsnapshot.CaptureSnapshotResult
+	if err := jsonv2.Unmarshal(raw, &res, chromedp.DefaultUnmarshalOptions); err != nil {
+		return nil, false, fmt.Errorf("%s: %w", domsnapshot.CommandCaptureSnapshot, err)
+	}
+	t.tree.raw = raw
+	t.tree.page, t.tree.whole = compose(&res, t.b.cfg.Width, t.b.cfg.Height)
+	return t.tree.page, t.tree.whole, nil
 }
 
 // compose turns Chrome's tables into one tree. It trusts no index in them: they

@@ -250,9 +250,11 @@ func (r *run) watch(ctx context.Context, shown bool) error {
 			if !whole {
 				r.missing(pc.ArtifactPage, fmt.Sprintf("the page has more than %d nodes", maxNodes))
 			}
-			r.page = p
-			r.seen = r.c.chooser.Read(1, p)
-			r.asked = offers(r.seen, pc.GoalAccept) || offers(r.seen, pc.GoalReject)
+			if p != r.page {
+				r.page = p
+				r.seen = r.c.chooser.Read(1, p)
+				r.asked = offers(r.seen, pc.GoalAccept) || offers(r.seen, pc.GoalReject)
+			}
 			if r.asked || time.Since(begin) >= late && (!r.stir || step >= steps) || t.trouble() != nil || emptyOrBad(r.mainRequest()) {
 				break
 			}

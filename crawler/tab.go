@@ -78,6 +78,12 @@ type tab struct {
 
 	instruments instruments
 	areas       areas
+
+	tree struct { // the tree that was taken last; used by the scenario's goroutine only
+		raw   jsonv2.Value // as Chrome gave it
+		page  *pc.Page
+		whole bool
+	}
 }
 
 func newTab(b *Browser, id cdp.BrowserContextID, _ string) *tab {

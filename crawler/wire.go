@@ -143,7 +143,11 @@ func (s session) await(ctx context.Context, n int64, ch <-chan *cdproto.Message,
 		if msg.Error != nil {
 			return fmt.Errorf("%s: %w", method, msg.Error)
 		}
-		if result == nil {
+		switch to := result.(type) {
+		case nil:
+			return nil
+		case *jsonv2.Value: // as it came
+			*to = msg.Result
 			return nil
 		}
 		return jsonv2.Unmarshal(msg.Result, result, chromedp.DefaultUnmarshalOptions)

@@ -49,13 +49,30 @@ func (u *use) add(v use) { u.ours += v.ours; u.chrome += v.chrome; u.wall += v.w
 
 // stages is a sink that reads the meter whenever a part of a visit is done.
 type stages struct {
-	m     *meter
-	mu    sync.Mutex
-	self  float64
-	below float64
-	at    time.Time
-	by    map[string]use
-	loads int // of pages in the browser
+	m        *meter
+	mu       sync.Mutex
+	self     float64
+	below    float64
+	at       time.Time
+	by       map[string]use
+	captures [][]byte
+}
+
+// loads is how many pages the browser loaded. It is asked when all has been
+// measured: decoding is not part of a visit.
+func (s *stages) loads() (n int, err error) {
+	for _, data := range s.captures {
+		var c pc.Capture
+		if err := json.Unmarshal(data, &c); err != nil {
+			return 0, err
+		}
+		for _, m := range c.Marks {
+			if m.Name == pc.MarkLoad || m.Name == pc.MarkReload || m.Name == pc.MarkInner {
+				n++
+			}
+		}
+	}
+	return n, nil
 }
 
 func newStages(m *meter) *stages {
@@ -78,15 +95,7 @@ func (s *stages) Add(name string, data []byte) error {
 	s.by[strings.TrimSuffix(stage, ".json")] = u
 	s.self, s.below, s.at = self, below, time.Now()
 	if part == "capture.json" {
-		var c pc.Capture
-		if err := json.Unmarshal(data, &c); err != nil {
-			return err
-		}
-		for _, m := range c.Marks {
-			if m.Name == pc.MarkLoad || m.Name == pc.MarkReload || m.Name == pc.MarkInner {
-				s.loads++
-			}
-		}
+		s.captures = append(s.captures, data)
 	}
 	return nil
 }
@@ -155,9 +164,13 @@ func cost(ctx context.Context, w io.Writer, bin string, n int) error {
 				r.by[name] = sum
 				r.sum.add(u)
 			}
-			r.loads += float64(s.loads) * k
+			loads, err := s.loads()
+			if err != nil {
+				return err
+			}
+			r.loads += float64(loads) * k
 			r.memory = max(r.memory, mem.take())
-			for range s.loads { // in turn, so that both meet the same machine
+			for range loads { // in turn, so that both meet the same machine
 				u, err := bare(ctx, m, proxy, home, "https://"+ref.site+"/")
 				if err != nil {
 					return err
