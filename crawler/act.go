@@ -113,6 +113,13 @@ func (r *run) act(ctx context.Context, goal pc.Goal, seen Reading) (bool, error)
 		}
 		if choice.Action != pc.ActToggle {
 			seen = r.c.chooser.Read(layer, r.page)
+			if goal == pc.GoalWithdraw && sameControl(seen, goal, asked, choice, r.page) {
+				// What it opened stands out of sight: some banners are the first thing of the page, and the link is the last.
+				if err := r.top(ctx, during, max(layer, 2)); err != nil {
+					return false, err
+				}
+				seen = r.c.chooser.Read(layer, r.page)
+			}
 			r.access(ctx, seen)
 		}
 	}
@@ -124,6 +131,24 @@ func (r *run) act(ctx context.Context, goal pc.Goal, seen Reading) (bool, error)
 func choose(seen Reading, goal pc.Goal, p *pc.Page) (Choice, bool) {
 	c, ok := seen.Choose(goal)
 	return c, ok && c.Node >= 0 && c.Node < len(p.Nodes)
+}
+
+// sameControl tells whether the chooser would press again what has been pressed.
+func sameControl(seen Reading, goal pc.Goal, before *pc.Page, pressed Choice, now *pc.Page) bool {
+	next, ok := choose(seen, goal, now)
+	return ok && !next.Final && now.Nodes[next.Node].Backend == before.Nodes[pressed.Node].Backend
+}
+
+// top turns the wheel up to the beginning of the page, as a visitor does who
+// sees nothing happen, and takes its tree and picture.
+func (r *run) top(ctx context.Context, mark pc.MarkName, layer int) error {
+	if err := r.wheel(ctx, -100_000); err != nil {
+		return ctx.Err() // a page that does not answer is noticed by the next tree
+	}
+	if !sleep(ctx, 400*time.Millisecond) {
+		return ctx.Err()
+	}
+	return r.shot(ctx, mark, layer)
 }
 
 // asksAgain tells whether, after a choice was made, something still asks for

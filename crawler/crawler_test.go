@@ -103,7 +103,7 @@ func newCrawler(t *testing.T, choose byText) *crawler.Crawler {
 	return newCrawlerOf(t, choose, crawler.Config{})
 }
 
-func newCrawlerOf(t *testing.T, choose byText, visitor crawler.Config) *crawler.Crawler {
+func newCrawlerOf(t *testing.T, choose crawler.Chooser, visitor crawler.Config) *crawler.Crawler {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs Chromium")
@@ -431,6 +431,38 @@ func TestAControlBelowAWall(t *testing.T) {
 	t.Cleanup(srv.Close)
 	c := visit(t, newCrawler(t, byText{pc.Reject: {"Reject all"}}), srv.URL+"/", pc.Reject).capture(t, pc.Reject)
 	if len(c.Acts) != 1 || c.Acts[0].Effect != "gone" {
+		t.Errorf("acts %+v, missing %v", c.Acts, c.Missing)
+	}
+}
+
+// inSight chooses what can be seen, and else what may bring it.
+type inSight struct{ byText }
+
+func (b inSight) Read(layer int, page *pc.Page) crawler.Reading {
+	return sightReading{textReading{b.byText, layer, page}}
+}
+
+type sightReading struct{ textReading }
+
+func (r sightReading) Choose(goal pc.Goal) (crawler.Choice, bool) {
+	c, ok := r.textReading.Choose(goal)
+	if ok && c.Final && r.page.Nodes[c.Node].Box.Y < 0 {
+		r.layer = 1
+		return r.textReading.Choose(goal)
+	}
+	return c, ok
+}
+
+// The link in the footer brings back a banner that is the first thing of the page.
+func TestTheWayBackAboveTheView(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprint(w, `<!doctype html><title>Long</title><div id="banner">We use cookies <button onclick="banner.hidden=localStorage.chosen=true">Accept all</button> <button onclick="banner.hidden=true">Reject all</button></div>
+			<script>banner.hidden=localStorage.chosen</script><div style="height:3000px">Hello</div><button onclick="banner.hidden=false">Cookie settings</button>`)
+	}))
+	t.Cleanup(srv.Close)
+	c := visit(t, newCrawlerOf(t, inSight{byText{pc.Accept: {"Accept all"}, "withdraw": {"Cookie settings", "Reject all"}}}, crawler.Config{}), srv.URL+"/", pc.Accept).capture(t, pc.Accept)
+	if len(c.Acts) != 3 || c.Acts[2].Text != "Reject all" || c.Acts[2].Effect != "gone" || len(c.Missing) != 0 {
 		t.Errorf("acts %+v, missing %v", c.Acts, c.Missing)
 	}
 }
