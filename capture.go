@@ -159,6 +159,7 @@ type Request struct {
 	BodySize    int64        `json:"body_size,omitempty"`    // of a request body that is longer than Body
 	BodySHA256  string       `json:"body_sha256,omitempty"`  // of the whole of it
 	Bytes       int64        `json:"bytes,omitempty"`        // received over the network, headers included
+	Took        int64        `json:"took,omitempty"`         // milliseconds until the last byte or the failure; 0: not seen, or less than one
 	From        string       `json:"from,omitempty"`         // memory-cache, disk-cache, prefetch-cache, service-worker; "": the network
 	Events      int          `json:"events,omitempty"`       // messages of an event stream
 	Content     string       `json:"content,omitempty"`      // path of the response's body in the bundle, e.g. "idle/bodies/0.html"

@@ -402,6 +402,7 @@ func (t *tab) done(k hopKey, failed string, bytes int64) {
 	delete(t.inflight, k)
 	if r := t.last(k); r != nil {
 		r.Bytes = bytes
+		r.Took = max(t.at()-r.At, 0)
 		if failed != "" {
 			r.Failed = failed
 		}

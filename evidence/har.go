@@ -49,7 +49,7 @@ type (
 	harEntry struct {
 		Page       string        `json:"pageref"`
 		Started    time.Time     `json:"startedDateTime"`
-		Time       int64         `json:"time"` // 0: how long it took was not recorded
+		Time       int64         `json:"time"` // milliseconds; 0: how long it took was not recorded
 		Request    harRequest    `json:"request"`
 		Response   harResponse   `json:"response"`
 		Cache      struct{}      `json:"cache"`
@@ -93,6 +93,7 @@ type (
 		RedirectURL string      `json:"redirectURL"`
 		HeadersSize int         `json:"headersSize"`
 		BodySize    int         `json:"bodySize"`
+		Received    int64       `json:"_transferSize"` // bytes over the network, headers included
 		Error       string      `json:"_error,omitempty"`
 	}
 	harContent struct {
@@ -122,9 +123,9 @@ type (
 		Reasons []string `json:"reasons"`
 	}
 	harTimings struct { // milliseconds
-		Send    int `json:"send"`
-		Wait    int `json:"wait"`
-		Receive int `json:"receive"`
+		Send    int64 `json:"send"`
+		Wait    int64 `json:"wait"`
+		Receive int64 `json:"receive"`
 	}
 	harInitiator struct { // as Chrome's developer tools write and read it
 		Type  string    `json:"type"`
@@ -226,8 +227,12 @@ func refOf(s pc.Scenario, request int) pc.Ref {
 }
 
 func harOf(b *Bundle, c *pc.Capture, loads []load, r *pc.Request) harEntry {
+	timings := harTimings{-1, -1, -1}
+	if r.Took > 0 { // what it took is one sum; HAR wants it to be that of its parts
+		timings = harTimings{0, r.Took, 0}
+	}
 	e := harEntry{
-		Page: loadAt(loads, r.At).id, Started: since(c, r.At), Timings: harTimings{-1, -1, -1}, ServerIP: r.RemoteIP, Type: strings.ToLower(r.Type),
+		Page: loadAt(loads, r.At).id, Started: since(c, r.At), Time: r.Took, Timings: timings, ServerIP: r.RemoteIP, Type: strings.ToLower(r.Type),
 		Ref: refOf(c.Scenario, r.ID), Scenario: c.Scenario, Phase: c.PhaseAt(r.At), Frame: r.Frame, Failed: r.Failed,
 		Request:   harRequestOf(r),
 		Response:  harResponseOf(b, c.Scenario, r),
@@ -281,7 +286,7 @@ func unescape(s string) string {
 
 func harResponseOf(b *Bundle, s pc.Scenario, r *pc.Request) harResponse {
 	p := harResponse{Status: r.Status, StatusText: http.StatusText(r.Status), HTTPVersion: "unknown", Cookies: []harCookie{}, Headers: headersOf(r),
-		Content: harContent{Size: -1, MIME: r.MIME, Comment: "body: " + notRecorded}, HeadersSize: -1, BodySize: -1, Error: r.Failed}
+		Content: harContent{Size: -1, MIME: r.MIME, Comment: "body: " + notRecorded}, HeadersSize: -1, BodySize: -1, Received: r.Bytes, Error: r.Failed}
 	for _, h := range p.Headers {
 		switch strings.ToLower(h.Name) {
 		case "location":
