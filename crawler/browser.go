@@ -155,7 +155,7 @@ func flags(cfg Config, blackhole, dir string) []string {
 const preferences = `{"profile":{"cookie_controls_mode":0,"block_third_party_cookies":false},"webrtc":{"ip_handling_policy":"disable_non_proxied_udp"}}`
 
 // startBrowser starts Chromium and proves that it is fit for evidence: it
-// answers, and a third-party cookie is stored. The context bounds the start only.
+// answers, a third-party cookie is stored, and pages are in the sandbox. The context bounds the start only.
 func startBrowser(ctx context.Context, cfg Config, log *slog.Logger, met *metrics) (_ *Browser, err error) {
 	path, err := findChrome(cfg.Chrome)
 	if err != nil {
@@ -417,7 +417,7 @@ func (b *Browser) selfTest(ctx context.Context) error {
 		}
 		if slices.ContainsFunc(cs.Cookies, func(c *network.Cookie) bool { return c.Name == "third" }) {
 			b.ThirdParty = true
-			return nil
+			return b.sandboxed()
 		}
 		select {
 		case <-ctx.Done():

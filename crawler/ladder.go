@@ -171,8 +171,7 @@ func groupMemory(group int) (held int64, biggest int) {
 		if err != nil {
 			continue // it has just ended
 		}
-		_, rest, _ := bytes.Cut(raw, []byte(") "))
-		if f := bytes.Fields(rest); len(f) < 3 || string(f[2]) != strconv.Itoa(group) {
+		if groupOf(raw) != group {
 			continue
 		}
 		raw, err = os.ReadFile(filepath.Join(dir, "statm"))
