@@ -69,9 +69,9 @@ func doctorCmd(ctx context.Context, e env, args []string) error {
 			c := crawler.New(o.crawlerConfig(), chooser{cls}, slog.New(slog.DiscardHandler), newRegistry())
 			defer c.Close()
 			v, err := c.Start(ctx)
-			return v + ", third-party cookies work", err
+			return v + ", pages in its sandbox, third-party cookies work", err
 		}},
-		{"sandbox", func() (string, error) { return "user namespaces can be made", userNamespaces() }},
+		{"namespaces", func() (string, error) { return "can be made, as Chromium's sandbox does", userNamespaces() }},
 		{"shared memory", sharedMemory},
 		{"fonts", func() (string, error) { return fonts(ctx) }},
 		{"names", func() (string, error) { return o.names(ctx) }},
@@ -89,16 +89,18 @@ func doctorCmd(ctx context.Context, e env, args []string) error {
 			if o.nats == "" {
 				return "embedded", nil
 			}
+			away := serversUp(o.nats)
 			// What a role may not do is only said in the log.
 			q, err := queue.Open(ctx, o.cluster(queue.Worker, o.logger(e.stderr)))
 			if err != nil {
-				return "", err
+				return "", errors.Join(away, err)
 			}
 			defer q.Close()
 			waiting, inHand, err := q.Depth(ctx)
 			if err == nil {
 				err = q.TryLease(ctx)
 			}
+			err = errors.Join(away, err)
 			return fmt.Sprintf("%s: %d visits wait, %d are in hand, leases of domains work", o.nats, waiting, inHand), err
 		}},
 		{"test web", func() (string, error) {

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
@@ -74,15 +77,7 @@ func fonts(ctx context.Context) (string, error) {
 func (o *options) names(ctx context.Context) (string, error) {
 	if o.proxy != "" {
 		u, _ := url.Parse(o.proxy) // validate has seen it
-		port := u.Port()
-		if port == "" {
-			port = "80"
-		}
-		c, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
-		if err != nil {
-			return "", fmt.Errorf("the proxy does not answer: %w; is --proxy right, and is it up?", err)
-		}
-		return "found by the proxy of --proxy, which answers", c.Close()
+		return askProxy(ctx, u)
 	}
 	r, of := net.DefaultResolver, "the system's resolver"
 	if o.dns != "" {
@@ -112,6 +107,57 @@ func (o *options) names(ctx context.Context) (string, error) {
 		}
 	}
 	return fmt.Sprintf("%s answers in %d ms", of, time.Since(begin).Milliseconds()), nil
+}
+
+// askProxy asks a proxy for a way to a site, as every visit does. One that
+// takes the connection may still be no proxy, or not ours.
+func askProxy(ctx context.Context, proxy *url.URL) (string, error) {
+	addr := proxy.Host
+	if proxy.Port() == "" {
+		addr = net.JoinHostPort(proxy.Hostname(), "80")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return "", fmt.Errorf("the proxy does not answer: %w; is --proxy right, and is it up?", err)
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	const site = "www.gov.uk:443"
+	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: site}, Host: site, Header: http.Header{}}
+	if pass, ok := proxy.User.Password(); ok {
+		req.Header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(proxy.User.Username()+":"+pass)))
+	}
+	if err := req.Write(conn); err != nil {
+		return "", fmt.Errorf("the proxy at %s hangs up: %w", addr, err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), req)
+	if err != nil {
+		return "", fmt.Errorf("what answers at %s is no http proxy: %w; is the port of --proxy right?", addr, err)
+	}
+	switch {
+	case resp.StatusCode == http.StatusOK:
+		return "found by the proxy of --proxy, which reaches " + site, nil
+	case resp.StatusCode == http.StatusProxyAuthRequired:
+		return "", fmt.Errorf("the proxy at %s wants another name or password: %s", addr, resp.Status)
+	case resp.StatusCode < 500:
+		return "", fmt.Errorf("the proxy at %s refuses us: %s; does it take our address, and is the port of --proxy right?", addr, resp.Status)
+	}
+	return "", advice{fmt.Errorf("the proxy at %s answers but does not reach %s: %s (that of the test web reaches its own sites only)", addr, site, resp.Status)}
+}
+
+// serversUp tries each server of --nats: a cluster that has lost one still
+// answers, and the client says nothing.
+func serversUp(urls string) error {
+	var faults []error
+	for _, s := range natsServers(urls) {
+		if err := reachable(s); err != nil {
+			faults = append(faults, fmt.Errorf("the server %s takes no connection: %w", s, err))
+		}
+	}
+	return errors.Join(faults...)
 }
 
 func clock() (string, error) {

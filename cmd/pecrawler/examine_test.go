@@ -5,7 +5,10 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"io"
 	"math/big"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,5 +64,56 @@ func TestNatsServers(t *testing.T) {
 	}
 	if err := reachable("127.0.0.1:1"); err == nil {
 		t.Error("a port on which nobody listens was reached")
+	}
+}
+
+func TestAskProxy(t *testing.T) {
+	answer := func(status string) string {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { ln.Close() })
+		go func() {
+			for {
+				c, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				c.Read(make([]byte, 4096))
+				io.WriteString(c, status+"\r\n\r\n")
+				c.Close()
+			}
+		}()
+		return ln.Addr().String()
+	}
+	closed := answer("")
+	for _, c := range []struct{ addr, said, errs string }{
+		{answer("HTTP/1.1 200 OK"), "which reaches", ""},
+		{answer("HTTP/1.1 407 Proxy Authentication Required"), "", "another name or password"},
+		{answer("HTTP/1.1 403 Forbidden"), "", "refuses us"},
+		{answer("HTTP/1.1 502 Bad Gateway"), "", "does not reach"},
+		{answer("SSH-2.0-OpenSSH_9.2"), "", "is no http proxy"},
+		{closed, "", "is no http proxy"},
+		{"127.0.0.1:1", "", "does not answer"},
+	} {
+		said, err := askProxy(t.Context(), &url.URL{Scheme: "http", Host: c.addr})
+		if !strings.Contains(said, c.said) || (err == nil) != (c.errs == "") || err != nil && !strings.Contains(err.Error(), c.errs) {
+			t.Errorf("%+v: %q, %v", c, said, err)
+		}
+	}
+}
+
+func TestServersUp(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	if err := serversUp("nats://" + ln.Addr().String()); err != nil {
+		t.Errorf("a server that is up: %v", err)
+	}
+	if err := serversUp("nats://127.0.0.1:1,nats://" + ln.Addr().String()); err == nil || !strings.Contains(err.Error(), "127.0.0.1:1 takes no connection") {
+		t.Errorf("one of two is down: %v", err)
 	}
 }
