@@ -7,12 +7,14 @@
 # make frontend                the style sheet of the review page, after a change of review/frontend
 # make train                   what the classifier was taught, made again from npm packages and our own grammars
 # make eval [DATA=folder]      docs/accuracy.md and docs/model-card.md, with the labelled sets of a folder
+# make image-check              builds the image without a registry and runs every role in it (Debian's podman and buildah, as root; minutes)
+# make faults                   breaks a small fleet on purpose and shows what says so: docs/operate.md
 # make lab-check               is the truth of the test web true? asked of another driver
 OUT   ?= pecrawler-data
 FLAGS ?=
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: sweep review test check build setup bench soak repeat score record lab-check frontend train eval
+.PHONY: sweep review test check build setup bench soak repeat score record image-check faults tour lab-check frontend train eval
 sweep: build
 	@if [ -n "$(SITES)" ]; then exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) "$(SITES)"; else exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) --lab; fi
 
@@ -55,6 +57,13 @@ score: build
 
 record:
 	go run ./cmd/bench record
+
+image-check:
+	@./deploy/image/check.sh
+
+faults: build
+	@./deploy/prometheus/install.sh
+	@go run ./deploy/faults
 
 CHECK_FLAGS ?= --jobs 6
 lab-check: build

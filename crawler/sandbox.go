@@ -12,7 +12,7 @@ import (
 
 // errNoSandbox: Chromium also starts without its sandbox, silently, when a
 // wrapper, CHROMIUM_FLAGS or a file of /etc/chromium.d tells it to.
-var errNoSandbox = errors.New("the browser runs pages without its sandbox; look for --no-sandbox in CHROMIUM_FLAGS, in /etc/chromium.d and in what --chrome names")
+var errNoSandbox = errors.New("the browser runs pages without its sandbox; look for --no-sandbox in /etc/chromium.d, in CHROMIUM_FLAGS and in what --chrome names")
 
 // confinement is what /proc/PID/status says about how a process is held.
 type confinement struct {
