@@ -29,11 +29,13 @@ build: setup
 
 test: setup
 	@./deploy/prometheus/install.sh
+	@./deploy/postgres/install.sh
 	go test -timeout 30m ./...
 	cd deploy/check && go test ./...
 
 check: setup
 	@./deploy/prometheus/install.sh
+	@./deploy/postgres/install.sh
 	@test -z "$$(gofmt -l .)" || { echo "not formatted by gofmt:"; gofmt -l .; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...

@@ -27,6 +27,7 @@ func arrows() map[string][]string {
 		"store":             {""},
 		"figures":           {""},
 		"internal/ngram":    {},
+		"internal/pgtest":   {},
 		"internal/sitelist": {},
 		"internal/pipeline": {"", "rules"},
 		"lab":               {"", "figures"},
@@ -52,6 +53,7 @@ func owners() map[string][]string {
 		"cel.dev/":                  {"rules"},
 		"database/sql":              {"store"},
 		"modernc.org/sqlite":        {"store"},
+		"github.com/jackc/pgx/":     {"store"},
 		"github.com/pressly/goose/": {"store"},
 		"gocloud.dev/":              {"evidence"},
 	}

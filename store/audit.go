@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -41,17 +42,18 @@ func (e Entry) digest() string {
 
 // Note appends an entry; Seq, Prev and Hash are given by the log.
 func (s *Store) Note(ctx context.Context, e Entry) error {
-	return s.tx(ctx, "write to the audit log", func(tx *sql.Tx) error { return note(ctx, tx, e) })
+	return s.logged(ctx, "write to the audit log", func(tx *sql.Tx) error { return note(ctx, tx, e) })
 }
 
-// note appends within a transaction, so that what is done and its entry are
-// there together or not at all.
+// note appends within a transaction that [Store.logged] began, so that what is
+// done and its entry are there together or not at all.
 func note(ctx context.Context, tx *sql.Tx, e Entry) error {
 	err := tx.QueryRowContext(ctx, `SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1`).Scan(&e.Seq, &e.Prev)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
 	e.Seq++
+	e.Who, e.Act, e.Subject, e.Detail = text(e.Who), text(e.Act), text(e.Subject), text(e.Detail)
 	e.At = e.At.UTC().Truncate(time.Millisecond)
 	_, err = tx.ExecContext(ctx, `INSERT INTO audit (seq, at_ms, who, act, subject, detail, prev, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
 		e.Seq, e.At.UnixMilli(), e.Who, e.Act, e.Subject, e.Detail, e.Prev, e.digest())
@@ -62,7 +64,10 @@ func note(ctx context.Context, tx *sql.Tx, e Entry) error {
 // means all.
 func (s *Store) Audit(ctx context.Context, before int64, limit int) ([]Entry, error) {
 	var out []Entry
-	err := s.audit(ctx, `WHERE $1 = 0 OR seq < $1 ORDER BY seq DESC LIMIT $2`, func(e Entry) error {
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	err := s.audit(ctx, `WHERE seq < $1 ORDER BY seq DESC LIMIT $2`, func(e Entry) error {
 		out = append(out, e)
 		return nil
 	}, before, limit)

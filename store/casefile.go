@@ -71,7 +71,7 @@ func file(ctx context.Context, tx *sql.Tx, v pc.Verdict) error {
 	between := func(s []string) string { return strings.TrimSuffix(" "+strings.Join(s, " "), " ") + " " }
 	_, err := tx.ExecContext(ctx, `INSERT INTO casefile (sweep, site, overall, strength, confidence, rules, checks, reach, sector, cmp, seen_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		ON CONFLICT (sweep, site) DO UPDATE SET overall = excluded.overall, strength = excluded.strength, confidence = excluded.confidence, rules = excluded.rules, checks = excluded.checks, cmp = excluded.cmp, seen_ms = excluded.seen_ms`,
-		v.Sweep, v.Site, string(v.Overall), strength, confidence, between(rules), between(checks), reach, v.Sector, v.Banner.CMP, max(v.Times.Last.Unix(), 0)*1000)
+		v.Sweep, v.Site, string(v.Overall), strength, confidence, between(rules), between(checks), reach, clip(text(v.Sector), 200), clip(text(v.Banner.CMP), 200), max(v.Times.Last.Unix(), 0)*1000)
 	return err
 }
 
@@ -102,39 +102,39 @@ func orders() map[string]string {
 	}
 }
 
-// where gives the conditions of a filter. The plus signs keep SQLite from
-// gathering the cases by one column and sorting them afterwards: it is to go
-// along the order's own index.
-func (f CaseFilter) where() (string, []any) {
+// where gives the conditions of a filter. The columns are hidden from the
+// planner where it would gather the cases by one of them and sort them
+// afterwards: it is to go along the order's own index.
+func (f CaseFilter) where(d dialect) (string, []any) {
 	conds, args := []string{"1 = 1"}, []any{}
 	add := func(cond string, v any) {
 		args = append(args, v)
 		conds = append(conds, fmt.Sprintf(cond, len(args)))
 	}
-	for cond, v := range map[string]string{"+sweep = $%d": f.Sweep, "+sector = $%d": f.Sector, "+cmp = $%d": f.CMP, "+status = $%d": f.Status, "+overall = $%d": string(f.Overall), "instr(site, $%d) > 0": strings.ToLower(f.Query)} {
+	for cond, v := range map[string]string{d.hide("sweep") + " = $%d": f.Sweep, d.hide("sector") + " = $%d": f.Sector, d.hide("cmp") + " = $%d": f.CMP, d.hide("status") + " = $%d": f.Status, d.hide("overall") + " = $%d": string(f.Overall), d.contains("site"): strings.ToLower(f.Query)} {
 		if v != "" {
 			add(cond, v)
 		}
 	}
 	if f.Rule != "" {
-		add("instr(rules, $%d) > 0", " "+f.Rule+" ")
+		add(d.contains("rules"), " "+f.Rule+" ")
 	}
 	if f.Check > 0 {
-		add("instr(checks, $%d) > 0", " "+strconv.Itoa(f.Check)+" ")
+		add(d.contains("checks"), " "+strconv.Itoa(f.Check)+" ")
 	}
 	if i := slices.Index(strengths(), f.Strength); i > 0 {
-		add("+strength = $%d", i)
+		add(d.hide("strength")+" = $%d", i)
 	}
 	if f.Confidence > 0 {
-		add("+confidence >= $%d", f.Confidence)
+		add(d.hide("confidence")+" >= $%d", f.Confidence)
 	}
 	if f.Rank > 0 {
-		add("+reach <= $%d", f.Rank)
+		add(d.hide("reach")+" <= $%d", f.Rank)
 	}
 	switch f.Assignee {
 	case "":
 	case Nobody:
-		conds = append(conds, "+assignee = ''")
+		conds = append(conds, d.hide("assignee")+" = ''")
 	default:
 		add("assignee = $%d", f.Assignee)
 	}
@@ -148,7 +148,7 @@ const MostCounted = 2000
 // Cases returns the cases of a filter in its order, and how many there are
 // without Limit and Offset, counted up to MostCounted.
 func (s *Store) Cases(ctx context.Context, f CaseFilter) ([]Case, int, error) {
-	where, args := f.where()
+	where, args := f.where(s.sql)
 	order, ok := orders()[f.Sort]
 	if !ok {
 		order = orders()[""]
@@ -159,7 +159,7 @@ func (s *Store) Cases(ctx context.Context, f CaseFilter) ([]Case, int, error) {
 		return out, f.Offset + len(out), err // the last page says how many there are
 	}
 	var total int
-	if err := s.db.QueryRowContext(ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT 1 FROM casefile WHERE %s LIMIT %d)", where, MostCounted), args...).Scan(&total); err != nil {
+	if err := s.db.QueryRowContext(ctx, fmt.Sprintf("SELECT count(*) FROM (SELECT 1 FROM casefile WHERE %s LIMIT %d) AS counted", where, MostCounted), args...).Scan(&total); err != nil {
 		return nil, 0, fmt.Errorf("count cases: %w", err)
 	}
 	return out, max(total, min(f.Offset+len(out), MostCounted)), nil
@@ -260,7 +260,7 @@ func (s *Store) CaseChoices(ctx context.Context) (c Choices, err error) {
 // Take gives a case to a person who saw that from had it ("": nobody); if that
 // is no longer so, it is refused with ErrTaken.
 func (s *Store) Take(ctx context.Context, sweep, site, who, from string, at time.Time) error {
-	return s.tx(ctx, "take "+site, func(tx *sql.Tx) error { return take(ctx, tx, sweep, site, who, from, at) })
+	return s.logged(ctx, "take "+site, func(tx *sql.Tx) error { return take(ctx, tx, sweep, site, who, from, at) })
 }
 
 func take(ctx context.Context, tx *sql.Tx, sweep, site, who, from string, at time.Time) error {
@@ -280,7 +280,7 @@ func take(ctx context.Context, tx *sql.Tx, sweep, site, who, from string, at tim
 
 // Release gives a case back that a person has.
 func (s *Store) Release(ctx context.Context, sweep, site, who string, at time.Time) error {
-	return s.tx(ctx, "give back "+site, func(tx *sql.Tx) error {
+	return s.logged(ctx, "give back "+site, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `UPDATE casefile SET assignee = '', taken_ms = 0 WHERE sweep = $1 AND site = $2 AND assignee = $3`, sweep, site, who)
 		if err != nil {
 			return err
@@ -296,7 +296,7 @@ func (s *Store) Release(ctx context.Context, sweep, site, who string, at time.Ti
 // waits for them, or ErrNotFound. Two people never get the same one.
 func (s *Store) TakeNext(ctx context.Context, f CaseFilter, who string, lead bool, at time.Time) (Case, error) {
 	f.Status, f.Assignee = "", Nobody
-	where, args := f.where()
+	where, args := f.where(s.sql)
 	open := func(i int) string {
 		cond := fmt.Sprintf("(status = 'undecided' OR status = 'second-reading' AND first_by <> $%d", i)
 		if lead {
@@ -309,7 +309,7 @@ func (s *Store) TakeNext(ctx context.Context, f CaseFilter, who string, lead boo
 		order = orders()[""]
 	}
 	var c Case
-	err := s.tx(ctx, "take the next case", func(tx *sql.Tx) error {
+	err := s.logged(ctx, "take the next case", func(tx *sql.Tx) error {
 		cs, err := cases(ctx, tx, fmt.Sprintf("WHERE %s AND %s ORDER BY %s LIMIT 1", where, open(len(args)+1), order), append(args, who)...)
 		if err != nil {
 			return err

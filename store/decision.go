@@ -70,13 +70,16 @@ type Reading struct {
 // refuses what was decided on something that is no longer so: ErrChanged, or
 // ErrTaken, or ErrNotYou for the first reader of a case that waits for a second.
 func (s *Store) Decide(ctx context.Context, sweep, site string, r Reading) error {
-	return s.tx(ctx, "decide on "+site, func(tx *sql.Tx) error {
-		c, err := oneCase(ctx, tx, sweep, site)
-		if err != nil {
+	return s.logged(ctx, "decide on "+site, func(tx *sql.Tx) error {
+		// The word is held first, as PutWord does: it stays what it is until this is done.
+		var raw string
+		if err := tx.QueryRowContext(ctx, `SELECT verdict FROM word WHERE sweep = $1 AND site = $2`+s.sql.forUpdate, sweep, site).Scan(&raw); errors.Is(err, sql.ErrNoRows) {
+			return ErrNotFound
+		} else if err != nil {
 			return err
 		}
-		var raw string
-		if err := tx.QueryRowContext(ctx, `SELECT verdict FROM word WHERE sweep = $1 AND site = $2`, sweep, site).Scan(&raw); err != nil {
+		c, err := oneCase(ctx, tx, sweep, site)
+		if err != nil {
 			return err
 		}
 		var v pc.Verdict
@@ -92,15 +95,16 @@ func (s *Store) Decide(ctx context.Context, sweep, site string, r Reading) error
 			return err
 		}
 		all := append([]Decision{r.Site}, r.Findings...)
+		var last int64
+		if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM decision`).Scan(&last); err != nil {
+			return err
+		}
 		for i := range all {
 			d := &all[i]
+			d.ID = last + int64(i) + 1
+			d.Reason, d.Note = text(d.Reason), text(d.Note)
 			d.Sweep, d.Site, d.By, d.At, d.Reading, d.Verdict = sweep, site, r.By, r.At.UTC().Truncate(time.Millisecond), number, r.Verdict
-			res, err := tx.ExecContext(ctx, `INSERT INTO decision (sweep, site, rule, act, reason, note, by_whom, at_ms, reading, verdict) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-				d.Sweep, d.Site, d.Rule, d.Act, d.Reason, d.Note, d.By, d.At.UnixMilli(), d.Reading, d.Verdict)
-			if err != nil {
-				return err
-			}
-			if d.ID, err = res.LastInsertId(); err != nil {
+			if err := putDecision(ctx, tx, *d); err != nil {
 				return err
 			}
 		}
@@ -115,6 +119,12 @@ func (s *Store) Decide(ctx context.Context, sweep, site string, r Reading) error
 		}
 		return note(ctx, tx, Entry{At: r.At, Who: r.By, Act: ActDecide, Subject: sweep + "/" + site, Detail: string(detail)})
 	})
+}
+
+func putDecision(ctx context.Context, tx *sql.Tx, d Decision) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO decision (id, sweep, site, rule, act, reason, note, by_whom, at_ms, reading, verdict) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		d.ID, d.Sweep, d.Site, d.Rule, d.Act, d.Reason, d.Note, d.By, d.At.UnixMilli(), d.Reading, d.Verdict)
+	return err
 }
 
 // admits tells whether a case takes a reading, and as which.

@@ -18,21 +18,10 @@ import (
 	"pecrawler/store"
 )
 
-// open opens a store with a sweep of three cases and gives a second connection,
-// for what the store itself would never do.
-func open(t *testing.T) (*store.Store, *sql.DB) {
+// open opens a store with a sweep of three cases and gives a second way into it.
+func open(t testing.TB, place string) (*store.Store, *sql.DB) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "s.db")
-	s, err := store.Open(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	db, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
+	s, db := begin(t, place), beside(t, place)
 	if err := s.CreateSweep(t.Context(), store.Sweep{ID: "s1", Settings: "{}", Created: time.UnixMilli(1000)}, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -68,8 +57,10 @@ func sites(cs []store.Case) string {
 	return strings.Join(out, "")
 }
 
-func TestQueueFiltersAndSorts(t *testing.T) {
-	s, _ := open(t)
+func TestQueueFiltersAndSorts(t *testing.T) { both(t, testQueueFiltersAndSorts) }
+
+func testQueueFiltersAndSorts(t *testing.T, place string) {
+	s, _ := open(t, place)
 	for want, f := range map[string]store.CaseFilter{
 		"acb": {Sweep: "s1"}, "bac": {Sort: "reach"}, "abc": {Sort: "site"}, "b": {Check: 2}, "c": {Rule: "rule-3"}, "ac": {Strength: "clear"}, "ba": {Rank: 7, Sort: "reach"}, "": {Sector: "food"},
 		"a": {Query: "A.EX", Sector: "news", CMP: "onetrust", Status: store.Undecided, Confidence: 0.9, Overall: pc.Flagged, Assignee: store.Nobody},
@@ -99,8 +90,10 @@ func TestQueueFiltersAndSorts(t *testing.T) {
 }
 
 // What was there before the queue gets the same rows as what comes after.
+// There was no PostgreSQL then.
 func TestOldWordsComeIntoTheQueue(t *testing.T) {
-	s, db := open(t)
+	path := filepath.Join(t.TempDir(), "s.db")
+	s, db := open(t, path)
 	v := word("a.example", 7, "likely", 2)
 	v.Findings = append(v.Findings, pc.Finding{Rule: "rule-9", Status: "stable", Outcome: pc.Unsure, Strength: "clear", Check: 1, Confidence: 0.5}, pc.Finding{Rule: "new", Status: "experimental", Outcome: pc.Fail})
 	if err := s.PutWord(t.Context(), v); err != nil {
@@ -120,10 +113,6 @@ func TestOldWordsComeIntoTheQueue(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var path string
-	if err := db.QueryRow(`SELECT file FROM pragma_database_list WHERE name = 'main'`).Scan(&path); err != nil {
-		t.Fatal(err)
-	}
 	s.Close()
 	s, err = store.Open(t.Context(), path)
 	if err != nil {
@@ -141,8 +130,10 @@ func TestOldWordsComeIntoTheQueue(t *testing.T) {
 	}
 }
 
-func TestTakeNextGivesEachCaseOnce(t *testing.T) {
-	s, _ := open(t)
+func TestTakeNextGivesEachCaseOnce(t *testing.T) { both(t, testTakeNextGivesEachCaseOnce) }
+
+func testTakeNextGivesEachCaseOnce(t *testing.T, place string) {
+	s, _ := open(t, place)
 	var mu sync.Mutex
 	got := map[string]int{}
 	var wg sync.WaitGroup
@@ -180,8 +171,10 @@ func TestTakeNextGivesEachCaseOnce(t *testing.T) {
 	}
 }
 
-func TestDecideOnce(t *testing.T) {
-	s, _ := open(t)
+func TestDecideOnce(t *testing.T) { both(t, testDecideOnce) }
+
+func testDecideOnce(t *testing.T, place string) {
+	s, _ := open(t, place)
 	ctx := t.Context()
 	r := reading(t, s, "ann", store.Uphold, 0, store.Decision{Rule: "rule-1", Act: store.Uphold})
 	stale := r
@@ -224,9 +217,11 @@ func TestDecideOnce(t *testing.T) {
 	}
 }
 
-func TestBlindSecondReading(t *testing.T) {
-	for _, c := range []struct{ second, status string }{{store.Uphold, store.Decided}, {store.Dismiss, store.Disagreement}} {
-		s, _ := open(t)
+func TestBlindSecondReading(t *testing.T) { both(t, testBlindSecondReading) }
+
+func testBlindSecondReading(t *testing.T, place string) {
+	for i, c := range []struct{ second, status string }{{store.Uphold, store.Decided}, {store.Dismiss, store.Disagreement}} {
+		s, _ := open(t, another(t, place, i))
 		ctx := t.Context()
 		first := reading(t, s, "ann", store.Uphold, 0)
 		first.Sampled = true
@@ -272,8 +267,10 @@ func TestBlindSecondReading(t *testing.T) {
 }
 
 // The database refuses to change what only grows; who gets around that is found.
-func TestAuditLogShowsTampering(t *testing.T) {
-	for _, c := range []struct {
+func TestAuditLogShowsTampering(t *testing.T) { both(t, testAuditLogShowsTampering) }
+
+func testAuditLogShowsTampering(t *testing.T, place string) {
+	for i, c := range []struct {
 		name, sql string
 		broken    int64
 	}{
@@ -287,7 +284,7 @@ func TestAuditLogShowsTampering(t *testing.T) {
 		{"a decision that was not logged", `INSERT INTO decision SELECT 99, sweep, site, rule, act, reason, note, by_whom, at_ms, reading, verdict FROM decision LIMIT 1`, 5},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s, db := open(t)
+			s, db := open(t, another(t, place, i))
 			for _, e := range []store.Entry{{At: at(0), Who: "ann", Act: "sign-in"}, {At: at(1), Who: "ann", Act: "reveal", Subject: "x<>&\u2028", Detail: "{}"}} {
 				if err := s.Note(t.Context(), e); err != nil {
 					t.Fatal(err)
@@ -304,7 +301,7 @@ func TestAuditLogShowsTampering(t *testing.T) {
 					t.Error("the database let it happen")
 				}
 				for _, name := range []string{"decision_stays", "decision_remains", "audit_stays", "audit_remains"} {
-					if _, err := db.Exec(`DROP TRIGGER ` + name); err != nil {
+					if _, err := db.Exec(`DROP TRIGGER ` + name + on(place, name)); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -325,4 +322,21 @@ func TestAuditLogShowsTampering(t *testing.T) {
 			}
 		})
 	}
+}
+
+// another is a place like the given one, for a test that wants several.
+func another(t *testing.T, place string, i int) string {
+	if store.IsPostgres(place) {
+		return onPostgres(t)
+	}
+	return fmt.Sprintf("%s-%d", place, i)
+}
+
+// on is what PostgreSQL wants to know of a trigger besides its name.
+func on(place, trigger string) string {
+	if !store.IsPostgres(place) {
+		return ""
+	}
+	table, _, _ := strings.Cut(trigger, "_")
+	return " ON " + table
 }

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"syscall"
 	"testing"
@@ -18,7 +19,7 @@ func TestQueueOf100000(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes 100,000 rows")
 	}
-	s, db := open(t)
+	s, db := open(t, filepath.Join(t.TempDir(), "s.db"))
 	if _, err := db.Exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
 		INSERT INTO casefile (sweep, site, overall, strength, confidence, rules, checks, reach, sector, cmp, seen_ms, status, assignee)
 		SELECT 's1', 'site-' || i || '.example', CASE i % 4 WHEN 0 THEN 'review' ELSE 'flagged' END, 1 + i * 7 % 3, 0.5 + (i * 37 % 50) / 100.0,

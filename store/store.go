@@ -8,34 +8,39 @@
 //
 // Writes are keyed by what they say, so that doing one twice changes nothing:
 // after a crash the queue sends again what it is not sure of.
+//
+// The database is SQLite for one machine and PostgreSQL for a fleet, see [Open].
+// All statements but a few words, see dialect, are the same on both, and every
+// test runs on both.
+//
+// A change of the tables is a file in migrations/, NNNNN_name.sql, with a way up
+// and a way down that both databases take: TEXT, BIGINT and DOUBLE PRECISION;
+// numbers and times as BIGINT; no column that numbers itself, no trigger, no
+// change of a column's type. What they cannot both take is two files with that
+// name, in migrations/sqlite/ and migrations/postgres/. A program of the version
+// before has to be able to work with the new tables: workers are replaced one by one.
 package store
 
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net/url"
 	"strings"
 	"time"
 
-	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite"
-
 	pc "pecrawler"
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
 
 // ErrNotFound means that there is no such sweep or site.
 var ErrNotFound = errors.New("not found")
 
 // Store is an open database. Its methods may be called from several goroutines.
-type Store struct{ db *sql.DB }
+type Store struct {
+	db  database
+	sql dialect
+}
 
 // Sweep is a named list of sites with its settings.
 type Sweep struct {
@@ -54,30 +59,6 @@ type Site struct {
 	Rank   int
 	Sector string
 	Line   int
-}
-
-// Open opens the SQLite database at a path, making it if it is not there.
-// Another process may read while this one writes.
-func Open(ctx context.Context, path string) (*Store, error) {
-	q := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(1)"}, "_txlock": {"immediate"}}
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
-	if err != nil {
-		return nil, fmt.Errorf("open the store %s: %w", path, err)
-	}
-	db.SetMaxOpenConns(4)
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return nil, err
-	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, sub)
-	if err == nil {
-		_, err = p.Up(ctx)
-	}
-	if err != nil {
-		db.Close()
-		return nil, fmt.Errorf("open the store %s: %w", path, err)
-	}
-	return &Store{db}, nil
 }
 
 // Close closes the database.
@@ -109,20 +90,6 @@ func addSites(ctx context.Context, tx *sql.Tx, sweep string, sites []Site) error
 		if _, err := ins.ExecContext(ctx, sweep, e.Site, e.Line, e.URL, e.Rank, e.Sector); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-func (s *Store) tx(ctx context.Context, what string, do func(*sql.Tx) error) error {
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	if err := do(tx); err != nil {
-		return fmt.Errorf("%s: %w", what, errors.Join(err, tx.Rollback()))
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
 }
@@ -303,7 +270,7 @@ func (s *Store) PutWord(ctx context.Context, v pc.Verdict) error {
 	return s.tx(ctx, "store the word on "+v.Site, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `INSERT INTO word (sweep, site, overall, outcome, reason, cmp, rank, verdict) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 			ON CONFLICT (sweep, site) DO UPDATE SET overall = excluded.overall, outcome = excluded.outcome, reason = excluded.reason, cmp = excluded.cmp, verdict = excluded.verdict`,
-			v.Sweep, v.Site, string(v.Overall), string(v.Outcome), v.Reason, v.Banner.CMP, v.Rank, string(raw)); err != nil {
+			v.Sweep, v.Site, string(v.Overall), string(v.Outcome), text(v.Reason), text(v.Banner.CMP), v.Rank, string(raw)); err != nil {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM finding WHERE sweep = $1 AND site = $2`, v.Sweep, v.Site); err != nil {
@@ -339,7 +306,7 @@ func (s *Store) Words(ctx context.Context, sweep string, f Filter) ([]pc.Verdict
 		add("overall = $%d", string(f.Overall))
 	}
 	if f.Query != "" {
-		add("instr(site, $%d) > 0", strings.ToLower(f.Query))
+		add(s.sql.contains("site"), strings.ToLower(f.Query))
 	}
 	if f.Rule != "" {
 		add("site IN (SELECT site FROM finding WHERE sweep = $1 AND rule = $%d AND outcome IN ('fail', 'unsure'))", f.Rule)

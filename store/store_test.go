@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"errors"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -10,13 +9,11 @@ import (
 	"pecrawler/store"
 )
 
-func TestStore(t *testing.T) {
+func TestStore(t *testing.T) { both(t, testStore) }
+
+func testStore(t *testing.T, place string) {
 	ctx := t.Context()
-	path := filepath.Join(t.TempDir(), "a folder?", "..", "store.db")
-	s, err := store.Open(ctx, path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := begin(t, place)
 	sw := store.Sweep{ID: "s1", ListDigest: "d", Settings: "{}", Agree: 2, Created: time.UnixMilli(1000).UTC()}
 	sites := []store.Site{{Site: "b.example", URL: "https://b.example/", Line: 1}, {Site: "a.example", URL: "https://a.example/", Line: 2, Rank: 7}}
 	if err := s.CreateSweep(ctx, sw, sites); err != nil {
@@ -122,10 +119,7 @@ func TestStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
-	if s, err = store.Open(ctx, path); err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
+	s = begin(t, place)
 	if got, err := s.Sweep(ctx, "s1"); err != nil || got.Finished.UnixMilli() != 2000 || !got.Created.Equal(sw.Created) {
 		t.Errorf("Sweep after opening again: %+v, %v", got, err)
 	}
