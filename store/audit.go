@@ -55,8 +55,13 @@ func note(ctx context.Context, tx *sql.Tx, e Entry) error {
 	e.Seq++
 	e.Who, e.Act, e.Subject, e.Detail = text(e.Who), text(e.Act), text(e.Subject), text(e.Detail)
 	e.At = e.At.UTC().Truncate(time.Millisecond)
-	_, err = tx.ExecContext(ctx, `INSERT INTO audit (seq, at_ms, who, act, subject, detail, prev, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		e.Seq, e.At.UnixMilli(), e.Who, e.Act, e.Subject, e.Detail, e.Prev, e.digest())
+	e.Hash = e.digest()
+	return putEntry(ctx, tx, e)
+}
+
+func putEntry(ctx context.Context, tx *sql.Tx, e Entry) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO audit (seq, at_ms, who, act, subject, detail, prev, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		e.Seq, e.At.UnixMilli(), e.Who, e.Act, e.Subject, e.Detail, e.Prev, e.Hash)
 	return err
 }
 
@@ -109,6 +114,19 @@ func (e *BrokenError) Error() string {
 	return fmt.Sprintf("the audit log is broken at entry %d: %s", e.Seq, e.Reason)
 }
 
+// follows tells whether an entry is the one after the one with a number and a hash.
+func (e Entry) follows(n int64, head string) error {
+	switch {
+	case e.Seq != n+1:
+		return &BrokenError{n + 1, fmt.Sprintf("it is missing; the next one is %d", e.Seq)}
+	case e.Prev != head:
+		return &BrokenError{e.Seq, "it does not hold the hash of the entry before it"}
+	case e.Hash != e.digest():
+		return &BrokenError{e.Seq, "its hash is not that of its contents"}
+	}
+	return nil
+}
+
 // VerifyAudit checks the chain, and that the decisions are those that were
 // logged. It returns how many entries there are and the hash of the last one;
 // the error of a broken log is a *BrokenError.
@@ -118,13 +136,8 @@ func (s *Store) VerifyAudit(ctx context.Context) (n int64, head string, err erro
 		return 0, "", err
 	}
 	err = s.AuditEach(ctx, func(e Entry) error {
-		switch {
-		case e.Seq != n+1:
-			return &BrokenError{n + 1, fmt.Sprintf("it is missing; the next one is %d", e.Seq)}
-		case e.Prev != head:
-			return &BrokenError{e.Seq, "it does not hold the hash of the entry before it"}
-		case e.Hash != e.digest():
-			return &BrokenError{e.Seq, "its hash is not that of its contents"}
+		if err := e.follows(n, head); err != nil {
+			return err
 		}
 		n, head = e.Seq, e.Hash
 		if e.Act != ActDecide {
@@ -135,6 +148,7 @@ func (s *Store) VerifyAudit(ctx context.Context) (n int64, head string, err erro
 			return &BrokenError{e.Seq, "its decision cannot be read"}
 		}
 		for _, d := range logged {
+			d.Sampled = false // no column of the table
 			if k, ok := kept[d.ID]; !ok || k != d {
 				return &BrokenError{e.Seq, fmt.Sprintf("decision %d is not the one that was logged", d.ID)}
 			}

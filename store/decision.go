@@ -36,8 +36,9 @@ type Decision struct {
 	Note    string    `json:"note"`
 	By      string    `json:"by"`
 	At      time.Time `json:"at"`
-	Reading int       `json:"reading"` // 1 the first, 2 the blind second, 3 the lead's, more: corrections
-	Verdict string    `json:"verdict"` // digest of the verdict that it speaks of
+	Reading int       `json:"reading"`           // 1 the first, 2 the blind second, 3 the lead's, more: corrections
+	Verdict string    `json:"verdict"`           // digest of the verdict that it speaks of
+	Sampled bool      `json:"sampled,omitempty"` // in the log alone, at the site: a second reader was to decide, too
 }
 
 // VerdictDigest names a verdict, so that a decision says what it was made on.
@@ -109,10 +110,10 @@ func (s *Store) Decide(ctx context.Context, sweep, site string, r Reading) error
 			}
 		}
 		c.moveOn(r, all, earlier)
-		if _, err := tx.ExecContext(ctx, `UPDATE casefile SET status = $3, act = $4, first_by = $5, decided_ms = $6, assignee = '', taken_ms = 0 WHERE sweep = $1 AND site = $2`,
-			sweep, site, c.Status, c.Act, c.FirstBy, c.Decided.UnixMilli()); err != nil {
+		if err := putStanding(ctx, tx, c); err != nil {
 			return err
 		}
+		all[0].Sampled = r.Sampled
 		detail, err := json.Marshal(all)
 		if err != nil {
 			return err
@@ -124,6 +125,13 @@ func (s *Store) Decide(ctx context.Context, sweep, site string, r Reading) error
 func putDecision(ctx context.Context, tx *sql.Tx, d Decision) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO decision (id, sweep, site, rule, act, reason, note, by_whom, at_ms, reading, verdict) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		d.ID, d.Sweep, d.Site, d.Rule, d.Act, d.Reason, d.Note, d.By, d.At.UnixMilli(), d.Reading, d.Verdict)
+	return err
+}
+
+// putStanding stores where a case stands after a reading.
+func putStanding(ctx context.Context, tx *sql.Tx, c Case) error {
+	_, err := tx.ExecContext(ctx, `UPDATE casefile SET status = $3, act = $4, first_by = $5, decided_ms = $6, assignee = '', taken_ms = 0 WHERE sweep = $1 AND site = $2`,
+		c.Sweep, c.Site, c.Status, c.Act, c.FirstBy, c.Decided.UnixMilli())
 	return err
 }
 

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -207,6 +206,8 @@ func (s *Store) migrator() (*goose.Provider, error) {
 		}
 		opts = append(opts, goose.WithSessionLocker(one))
 	}
+	// Two branches may add one each, and a store may have met the later one first.
+	opts = append(opts, goose.WithAllowOutofOrder(true))
 	return goose.NewProvider(s.sql.goose, s.db.DB, sources{common, own}, opts...)
 }
 
@@ -249,17 +250,12 @@ func (s *Store) upToDate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var at int64
-	newest := newestOf(p)
-	err = s.db.QueryRowContext(ctx, `SELECT coalesce(max(version_id), 0) FROM goose_db_version WHERE is_applied`).Scan(&at)
-	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == "42P01" { // no such table
-		at, err = 0, nil
-	}
+	pending, err := p.HasPending(ctx)
 	if err != nil {
 		return err
 	}
-	if at < newest {
-		return fmt.Errorf("its tables are of version %d and this program wants %d: run pecrawler store migrate once, as the owner of the database", at, newest)
+	if pending {
+		return fmt.Errorf("its tables are not those of this program, which wants version %d: run pecrawler store migrate once, as the owner of the database", newestOf(p))
 	}
 	return nil
 }

@@ -261,16 +261,21 @@ func (s *Store) verdicts(ctx context.Context, query string, args ...any) ([]pc.V
 	return out, rows.Err()
 }
 
-// PutWord stores the last word on a site; it replaces an earlier one.
+// PutWord stores the last word on a site. It replaces one of as many visits or
+// fewer; two collectors may come to different ones at the same time.
 func (s *Store) PutWord(ctx context.Context, v pc.Verdict) error {
 	raw, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encode the word on %s: %w", v.Site, err)
 	}
 	return s.tx(ctx, "store the word on "+v.Site, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO word (sweep, site, overall, outcome, reason, cmp, rank, verdict) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-			ON CONFLICT (sweep, site) DO UPDATE SET overall = excluded.overall, outcome = excluded.outcome, reason = excluded.reason, cmp = excluded.cmp, verdict = excluded.verdict`,
-			v.Sweep, v.Site, string(v.Overall), string(v.Outcome), text(v.Reason), text(v.Banner.CMP), v.Rank, string(raw)); err != nil {
+		res, err := tx.ExecContext(ctx, `INSERT INTO word (sweep, site, overall, outcome, reason, cmp, rank, verdict, visits) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+			ON CONFLICT (sweep, site) DO UPDATE SET overall = excluded.overall, outcome = excluded.outcome, reason = excluded.reason, cmp = excluded.cmp, verdict = excluded.verdict, visits = excluded.visits WHERE word.visits <= excluded.visits`,
+			v.Sweep, v.Site, string(v.Overall), string(v.Outcome), text(v.Reason), text(v.Banner.CMP), v.Rank, string(raw), v.Visits)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM finding WHERE sweep = $1 AND site = $2`, v.Sweep, v.Site); err != nil {

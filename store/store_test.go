@@ -43,6 +43,11 @@ func testStore(t *testing.T, place string) {
 			t.Fatal(err)
 		}
 	}
+	late := word // another collector that has not seen the second visit
+	late.Visits, late.Overall, word.Visits = 1, pc.Clear, 2
+	if err := errors.Join(s.PutWord(ctx, word), s.PutWord(ctx, late)); err != nil {
+		t.Fatal(err)
+	}
 	if p, err := s.Pending(ctx, "s1"); err != nil || len(p) != 1 || p[0].Site != "a.example" || p[0].Rank != 7 {
 		t.Errorf("Pending: %+v, %v", p, err)
 	}
