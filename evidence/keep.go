@@ -143,6 +143,25 @@ func (v *Vault) Expire(ctx context.Context, before time.Time, keep func(*Bundle)
 	}
 }
 
+// Each calls do with the digest of every bundle, until it fails.
+func (v *Vault) Each(ctx context.Context, do func(digest string) error) error {
+	list := v.bucket.List(&blob.ListOptions{Prefix: "sha256/"})
+	for {
+		o, err := list.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("list the evidence store: %w", err)
+		}
+		if digest, ok := digestOfKey(o.Key); ok {
+			if err := do(digest); err != nil {
+				return err
+			}
+		}
+	}
+}
+
 // digestOfKey is the bundle that lies under a key, if one does.
 func digestOfKey(k string) (digest string, ok bool) {
 	digest = "sha256:" + strings.TrimSuffix(path.Base(k), ".zip")

@@ -71,6 +71,16 @@ func Place(place string) string {
 	return u.Redacted()
 }
 
+// HasPassword tells whether a place has a password in it.
+func HasPassword(place string) bool {
+	u, err := url.Parse(place)
+	if err != nil || !IsPostgres(place) {
+		return false
+	}
+	_, has := u.User.Password()
+	return has || u.Query().Has("password") || u.Query().Has("sslpassword")
+}
+
 // How many connections a process holds, and how long it waits for one of them to
 // be made. A PostgreSQL server admits 100 unless told otherwise.
 const (
@@ -167,6 +177,27 @@ func openPostgres(ctx context.Context, place string) (*sql.DB, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// Check tells what a PostgreSQL server is, and what is wrong with it: that it may
+// not be written to, or has no room for the connections of another process.
+func (s *Store) Check(ctx context.Context) (said string, err error) {
+	var version, readOnly string
+	var most, taken int
+	if err := s.db.QueryRowContext(ctx, `SELECT current_setting('server_version'), current_setting('transaction_read_only'), current_setting('max_connections')::int, (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')`).Scan(&version, &readOnly, &most, &taken); err != nil {
+		return "", fmt.Errorf("ask the server: %w", err)
+	}
+	said = fmt.Sprintf("PostgreSQL %s, %d of %d connections are taken", version, taken, most)
+	begin := time.Now()
+	switch _, err := s.db.ExecContext(ctx, `UPDATE sweep SET agree = agree WHERE id = ''`); {
+	case readOnly == "on":
+		return said, errors.New("the server can only be read: name the primary, not a copy of it")
+	case err != nil:
+		return said, fmt.Errorf("the tables may not be written: grant the user SELECT, INSERT, UPDATE and DELETE on them: %w", err)
+	case most-taken < connections:
+		return said, fmt.Errorf("%s, and a process takes up to %d: raise max_connections", said, connections)
+	}
+	return said + ", " + time.Since(begin).Round(time.Millisecond/10).String() + " away", nil
 }
 
 // sources are the migrations of a dialect: those for all and its own.

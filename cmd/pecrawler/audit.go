@@ -22,7 +22,7 @@ func auditCmd(ctx context.Context, e env, args []string) error {
 	if len(rest) != 1 || rest[0] != "verify" && rest[0] != "export" {
 		return usage("say verify or export")
 	}
-	st, err := existingStore(ctx, o.out)
+	st, err := existingStore(ctx, o)
 	if err != nil {
 		return err
 	}

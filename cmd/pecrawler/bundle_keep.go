@@ -71,7 +71,7 @@ func bundleExpire(ctx context.Context, e env, args []string) error {
 	if err != nil || days < 1 || !strings.HasSuffix(older, "d") {
 		return usage("--older %q: want a number of days of at least 1, e.g. 90d", older)
 	}
-	st, err := existingStore(ctx, o.out)
+	st, err := existingStore(ctx, o)
 	if err != nil {
 		return err
 	}

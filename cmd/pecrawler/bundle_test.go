@@ -18,18 +18,18 @@ import (
 	"pecrawler/store"
 )
 
-// sealBundle seals a small visit in a data folder and returns the bundle's file.
-func sealBundle(t *testing.T, out, site string) (file, digest string) {
+// sealVisit seals a small visit in a data folder; more is what else the idle capture has.
+func sealVisit(t *testing.T, out, site string, number int, more string) (digest string) {
 	t.Helper()
 	v, err := evidence.OpenVault(t.Context(), evidencePath(out))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer v.Close()
-	d := evidence.NewDraft(pc.Visit{Sweep: "one", Site: site, URL: "https://" + site + "/", Number: 1, Scenarios: pc.Scenarios})
+	d := evidence.NewDraft(pc.Visit{Sweep: "one", Site: site, URL: "https://" + site + "/", Number: number, Scenarios: pc.Scenarios})
 	for name, text := range map[string]string{
 		"look.json":         `{"url":"https://` + site + `/","load":{"outcome":"assessed"}}`,
-		"idle/capture.json": `{"schema":1,"scenario":"idle","load":{"outcome":"assessed"},"final_url":"https://` + site + `/","requests":[{"url":"https://` + site + `/","method":"GET","type":"Document","status":200,"redirect_of":-1}],"acts":[{"text":"\u001b[2J"}]}`,
+		"idle/capture.json": `{"schema":1,"scenario":"idle","load":{"outcome":"assessed"},"final_url":"https://` + site + `/","requests":[{"url":"https://` + site + `/","method":"GET","type":"Document","status":200,"redirect_of":-1}],"acts":[{"text":"\u001b[2J"}]` + more + `}`,
 	} {
 		if err := d.Add(name, []byte(text)); err != nil {
 			t.Fatal(err)
@@ -43,6 +43,13 @@ func sealBundle(t *testing.T, out, site string) (file, digest string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return digest
+}
+
+// sealBundle seals the first visit, and returns the bundle's file too.
+func sealBundle(t *testing.T, out, site string) (file, digest string) {
+	t.Helper()
+	digest = sealVisit(t, out, site, 1, "")
 	hex := strings.TrimPrefix(digest, "sha256:")
 	return filepath.Join(evidencePath(out), "sha256", hex[:2], hex+".zip"), digest
 }

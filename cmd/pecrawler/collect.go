@@ -32,13 +32,13 @@ func collectCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	log := o.logger(e.stderr)
-	st, release, err := ownStore(ctx, o.out)
+	st, release, err := ownStore(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer release()
 	reg := newRegistry()
-	reg.MustRegister(newTally(st))
+	reg.MustRegister(newTally(st), st)
 	cfg := o.cluster(queue.Collector, log)
 	cfg.Registerer = reg
 	q, err := queue.Open(ctx, cfg)
@@ -51,7 +51,7 @@ func collectCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	defer stop()
-	fmt.Fprintf(e.stderr, "Collecting from %s into %s; metrics at %smetrics\n", queue.Place(o.nats), o.out, url)
+	fmt.Fprintf(e.stderr, "Collecting from %s into %s; metrics at %smetrics\n", queue.Place(o.nats), store.Place(o.store), url)
 	return newFleet(q, st, o.out, log).run(ctx)
 }
 
@@ -129,7 +129,11 @@ func (f *fleet) of(ctx context.Context, id string) (*follower, error) {
 			return nil, err
 		}
 		sw = store.Sweep{ID: id, ListDigest: "launched", Settings: string(settings), Agree: s.Agree, Created: s.Created}
-		err = f.store.CreateSweep(ctx, sw, nil)
+		if err = f.store.CreateSweep(ctx, sw, nil); err != nil { // another collector may have
+			if there, again := f.store.Sweep(ctx, id); again == nil {
+				sw, err = there, nil
+			}
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -169,7 +169,7 @@ func everyMetric(t *testing.T) map[string][]string {
 	if err := (&options{out: t.TempDir()}).watchMachine(d); err != nil {
 		t.Fatal(err)
 	}
-	d.MustRegister(newTally(st))
+	d.MustRegister(newTally(st), st)
 	if len(d.metrics) < 25 {
 		t.Fatalf("only %d metrics were found: %v", len(d.metrics), slices.Sorted(maps.Keys(d.metrics)))
 	}

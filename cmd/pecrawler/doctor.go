@@ -15,6 +15,7 @@ import (
 	"pecrawler/lab"
 	"pecrawler/queue"
 	"pecrawler/rules"
+	"pecrawler/store"
 )
 
 // doctorCmd tries each thing that a visit needs and says what to do about what
@@ -41,6 +42,18 @@ func doctorCmd(ctx context.Context, e env, args []string) error {
 			return fmt.Sprintf("%d rules, %s", len(set.Rules()), set.Digest()), nil
 		}},
 		{"data folder", func() (string, error) { return o.out, dataFolder(o.out) }},
+		{"store", func() (string, error) {
+			if !store.IsPostgres(o.store) {
+				return store.Place(o.store), nil // a file, made at its first use
+			}
+			st, err := store.Open(ctx, o.store)
+			if err != nil {
+				return "", err
+			}
+			defer st.Close()
+			said, err := st.Check(ctx)
+			return store.Place(o.store) + ": " + said, err
+		}},
 		{"evidence", func() (string, error) {
 			v, err := evidence.OpenVault(ctx, o.vaultPath())
 			if err != nil {

@@ -63,6 +63,7 @@ func commands() []command {
 		{"report", "SWEEP", "the figures of a sweep, as a page, PDF, CSV or JSON", reportCmd},
 		{"compare", "SWEEP SWEEP", "what changed from one sweep to another", compareCmd},
 		{"audit", "verify|export", "check the log of what people did, or write it out as JSON lines", auditCmd},
+		{"store", "migrate|backup FILE|rebuild", "bring the tables of a store up to date; copy a store that is a file; make one anew from bundles and the exported log", storeCmd},
 		{"bundle", "show|verify|export FILE, hold|release|expire", "look into sealed bundles, check them, write them as HAR and WACZ, keep or let go of them", bundleCmd},
 		{"rules", "list|show|test|new [RULE]", "the rules, with their law, their traps and their cases; new begins one", rulesCmd},
 		{"classify", "controls|storage|wording|page [FILE]", "opinions on rows of JSON, one line for one line, for whoever wants to examine the classifier", classifyCmd},

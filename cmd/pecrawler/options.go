@@ -19,12 +19,15 @@ import (
 	"pecrawler/crawler"
 	"pecrawler/lab"
 	"pecrawler/queue"
+	"pecrawler/store"
 )
 
 // options are the settings of every command. A flag's name is its name in the
 // YAML file of --config too; the command line has precedence.
 type options struct {
 	out        string
+	store      string
+	storeFile  string
 	agree      int
 	slots      int
 	name       string
@@ -108,6 +111,8 @@ func parseWith(e env, cmd string, groups int, args []string, own func(*flag.Flag
 	own(fs)
 	if groups&forData != 0 {
 		fs.StringVar(&o.out, "out", "./pecrawler-data", "data `folder`: store, evidence, queue, verdicts.jsonl")
+		fs.StringVar(&o.store, "store", "", "database: a file, or `postgres://user@host/database` with the password in PGPASSWORD; the variable PECRAWLER_STORE, or a file in the data folder, when not given")
+		fs.StringVar(&o.storeFile, "store-file", "", "`file` with what --store would say, if it has a password")
 	}
 	if groups&forList != 0 {
 		fs.IntVar(&o.agree, "agree", 2, "visits that must agree before a site is flagged")
@@ -190,6 +195,9 @@ func parseWith(e env, cmd string, groups int, args []string, own func(*flag.Flag
 		return nil, nil, errUsage // the flag package has said what is wrong
 	}
 	fs.Visit(func(f *flag.Flag) { o.set[f.Name] = true })
+	if store.HasPassword(o.store) {
+		return nil, nil, usage("--store has a password, which every user of this machine can read there: put it into PGPASSWORD, or the whole into --store-file or PECRAWLER_STORE")
+	}
 	if o.config != "" {
 		if err := o.readFile(fs, o.config); err != nil {
 			return nil, nil, usage("%v", err)
@@ -198,7 +206,35 @@ func parseWith(e env, cmd string, groups int, args []string, own func(*flag.Flag
 	if err := o.validate(groups); err != nil {
 		return nil, nil, usage("%v", err)
 	}
+	if groups&forData != 0 {
+		if err := o.findStore(); err != nil {
+			return nil, nil, usage("%v", err)
+		}
+	}
 	return o, rest, nil
+}
+
+// findStore settles where the store is.
+func (o *options) findStore() error {
+	if o.store != "" && o.storeFile != "" {
+		return errors.New("--store and --store-file say the same: want one of them")
+	}
+	if o.storeFile != "" {
+		raw, err := os.ReadFile(o.storeFile)
+		if err != nil {
+			return fmt.Errorf("--store-file: %w", err)
+		}
+		if o.store = strings.TrimSpace(string(raw)); o.store == "" {
+			return fmt.Errorf("--store-file: %s is empty", o.storeFile)
+		}
+	}
+	if o.store == "" {
+		o.store = os.Getenv("PECRAWLER_STORE")
+	}
+	if o.store == "" {
+		o.store = storePath(o.out)
+	}
+	return nil
 }
 
 // parseInterspersed lets flags stand after arguments, where people put them.

@@ -37,12 +37,12 @@ func rejudgeCmd(ctx context.Context, e env, args []string) error {
 	if len(rest) != 1 {
 		return usage("name one sweep")
 	}
-	st, err := existingStore(ctx, o.out)
+	st, err := existingStore(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer st.Close()
-	sweep, err := findSweep(ctx, st, o.out, rest[0])
+	sweep, err := findSweep(ctx, st, store.Place(o.store), rest[0])
 	if err != nil {
 		return err
 	}

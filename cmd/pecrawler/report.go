@@ -60,12 +60,12 @@ func reportCmd(ctx context.Context, e env, args []string) error {
 	if err := out.known("html", "pdf", "csv", "json"); err != nil {
 		return err
 	}
-	st, err := existingStore(ctx, o.out)
+	st, err := existingStore(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer st.Close()
-	sweep, err := figuredSweep(ctx, st, o.out, rest[0])
+	sweep, err := figuredSweep(ctx, st, store.Place(o.store), rest[0])
 	if err != nil {
 		return err
 	}
@@ -95,16 +95,16 @@ func compareCmd(ctx context.Context, e env, args []string) error {
 	if err := out.known("text", "html", "pdf", "csv", "json"); err != nil {
 		return err
 	}
-	st, err := existingStore(ctx, o.out)
+	st, err := existingStore(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer st.Close()
-	before, err := figuredSweep(ctx, st, o.out, rest[0])
+	before, err := figuredSweep(ctx, st, store.Place(o.store), rest[0])
 	if err != nil {
 		return err
 	}
-	after, err := figuredSweep(ctx, st, o.out, rest[1])
+	after, err := figuredSweep(ctx, st, store.Place(o.store), rest[1])
 	if err != nil {
 		return err
 	}
@@ -127,8 +127,8 @@ func compareCmd(ctx context.Context, e env, args []string) error {
 }
 
 // figuredSweep is a sweep as its figures need it.
-func figuredSweep(ctx context.Context, st *store.Store, dir, id string) (figures.Sweep, error) {
-	sw, err := findSweep(ctx, st, dir, id)
+func figuredSweep(ctx context.Context, st *store.Store, where, id string) (figures.Sweep, error) {
+	sw, err := findSweep(ctx, st, where, id)
 	if err != nil {
 		return figures.Sweep{}, err
 	}

@@ -41,7 +41,7 @@ func reviewCmd(ctx context.Context, e env, args []string) error {
 		return usage("--listen %s: people sign in by a link over plain HTTP, so the pages are served on this machine only: want 127.0.0.1:PORT", o.listen)
 	}
 	log := o.logger(e.stderr)
-	st, err := existingStore(ctx, o.out)
+	st, err := existingStore(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func reviewCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	reg := newRegistry()
-	reg.MustRegister(newTally(st))
+	reg.MustRegister(newTally(st), st)
 	url, stop, err := serve(o.listen, false, pages, reg, log)
 	if err != nil {
 		return err

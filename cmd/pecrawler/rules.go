@@ -69,7 +69,7 @@ func rulesCmd(ctx context.Context, e env, args []string) error {
 				showRule(e.stdout, r, all)
 			}
 		}
-		return census(ctx, e.stdout, o.out, only)
+		return census(ctx, e.stdout, o, only)
 	case (len(rest) == 1 || len(rest) == 2) && rest[0] == "test":
 		all, err := cases()
 		if err != nil {
@@ -103,8 +103,8 @@ func showRule(w io.Writer, r *rules.Rule, cases []rules.Case) {
 }
 
 // census says how the rule ended in the sweeps of a data folder, if there is one.
-func census(ctx context.Context, w io.Writer, out, rule string) error {
-	st, err := existingStore(ctx, out)
+func census(ctx context.Context, w io.Writer, o *options, rule string) error {
+	st, err := existingStore(ctx, o)
 	if err != nil {
 		return nil // a rule can be read without any sweep
 	}

@@ -94,25 +94,25 @@ func newSealer(o *options, v *evidence.Vault, start evidence.Start, log *slog.Lo
 	return s, nil
 }
 
-// existingStore opens the store of a data folder that must be there.
-func existingStore(ctx context.Context, dir string) (*store.Store, error) {
-	if _, err := os.Stat(storePath(dir)); err != nil {
-		return nil, fmt.Errorf("the data folder %s holds no sweeps: make one with pecrawler sweep, or name another folder with --out", dir)
+// existingStore opens the store of a data folder, which must be there.
+func existingStore(ctx context.Context, o *options) (*store.Store, error) {
+	if _, err := os.Stat(store.Place(o.store)); err != nil && !store.IsPostgres(o.store) {
+		return nil, fmt.Errorf("the data folder %s holds no sweeps: make one with pecrawler sweep, or name another folder with --out", filepath.Dir(store.Place(o.store)))
 	}
-	return store.Open(ctx, storePath(dir))
+	return store.Open(ctx, o.store)
 }
 
 // ownStore takes a data folder for this process alone, making it and its store
 // where there is none. release gives both back.
-func ownStore(ctx context.Context, dir string) (st *store.Store, release func(), err error) {
-	if err := dataFolder(dir); err != nil {
+func ownStore(ctx context.Context, o *options) (st *store.Store, release func(), err error) {
+	if err := dataFolder(o.out); err != nil {
 		return nil, nil, err
 	}
-	held, err := lock(dir)
+	held, err := lock(o.out)
 	if err != nil {
 		return nil, nil, err
 	}
-	if st, err = store.Open(ctx, storePath(dir)); err != nil {
+	if st, err = store.Open(ctx, o.store); err != nil {
 		held.Close()
 		return nil, nil, err
 	}
@@ -120,7 +120,7 @@ func ownStore(ctx context.Context, dir string) (st *store.Store, release func(),
 }
 
 // findSweep finds a sweep by its name; the error names those that there are.
-func findSweep(ctx context.Context, st *store.Store, dir, id string) (store.Sweep, error) {
+func findSweep(ctx context.Context, st *store.Store, where, id string) (store.Sweep, error) {
 	sw, err := st.Sweep(ctx, id)
 	if !errors.Is(err, store.ErrNotFound) {
 		return sw, err
@@ -130,7 +130,7 @@ func findSweep(ctx context.Context, st *store.Store, dir, id string) (store.Swee
 		return store.Sweep{}, err
 	}
 	if len(all) == 0 {
-		return store.Sweep{}, fmt.Errorf("there is no sweep %q in %s, nor any other", id, dir)
+		return store.Sweep{}, fmt.Errorf("there is no sweep %q in %s, nor any other", id, where)
 	}
 	var names []string
 	for _, s := range all {
@@ -140,7 +140,7 @@ func findSweep(ctx context.Context, st *store.Store, dir, id string) (store.Swee
 	if len(names) > most {
 		names = append(names[:most], fmt.Sprintf("and %d older ones", len(names)-most))
 	}
-	return store.Sweep{}, fmt.Errorf("there is no sweep %q in %s; there are, the newest first: %s", id, dir, strings.Join(names, ", "))
+	return store.Sweep{}, fmt.Errorf("there is no sweep %q in %s; there are, the newest first: %s", id, where, strings.Join(names, ", "))
 }
 
 func newRegistry() *prometheus.Registry {

@@ -54,7 +54,7 @@ func sweepCmd(ctx context.Context, e env, args []string) error {
 	if o.lab {
 		base = "lab"
 	}
-	st, release, err := ownStore(ctx, o.out)
+	st, release, err := ownStore(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func sweepCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	defer q.Close()
-	reg.MustRegister(newTally(st))
+	reg.MustRegister(newTally(st), st)
 	w, err := newWorker(ctx, o, q, vault, log, reg)
 	if err != nil {
 		return err
