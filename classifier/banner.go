@@ -3,6 +3,7 @@ package classifier
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -472,7 +473,7 @@ func (c *Classifier) control(t *tree, i, layer int) (pc.Control, bool) {
 	if n.Tag == "a" {
 		href := strings.ToLower(n.Attrs["href"])
 		leads := href != "" && !strings.HasPrefix(href, "#") && !strings.HasPrefix(href, "javascript:")
-		if leads && n.Attrs["role"] != "button" && says(href, "policy", "privacy", "cookie", "polisi", "legal", "cwcis", "datenschutz") && l.action != pc.ActAccept && l.action != pc.ActReject && l.action != pc.ActSettings {
+		if leads && n.Attrs["role"] != "button" && says(href, "policy", "privacy", "cookie", "polisi", "legal", "cwcis", "datenschutz") && l.action != pc.ActAccept && l.action != pc.ActReject && (l.action != pc.ActSettings || viewing.MatchString(normal(ct.Text))) {
 			l, basis = label{pc.ActPolicy, .9, "it links to a page about cookies or privacy", false}, "dom"
 		}
 	}
@@ -497,6 +498,10 @@ func (c *Classifier) control(t *tree, i, layer int) (pc.Control, bool) {
 	ct.Claim = pc.Claim{Confidence: l.confidence, Basis: basis, Why: l.why, Refs: []pc.Ref{}}
 	return ct, true
 }
+
+// viewing is a text of which only the link tells whether it leads to the settings
+// or to a page about cookies. It is constant.
+var viewing = regexp.MustCompile(`^(?:view|gweld)(?: our| y| ein)? (?:cookies|cwcis)$`)
 
 // vendorNames are what consent managers call their controls, in id, class or
 // data-testid. They say what a text does not, and never against it. It is constant.

@@ -23,10 +23,10 @@ func TestLabels(t *testing.T) {
 	for action, texts := range map[pc.Action][]string{
 		pc.ActAccept:      {"Acceptă toate", "Sunt de acord", "Accept all", "Accept all cookies", "Allow cookies", "Yes, I agree", "ACCEPT", "Accept additional cookies", "Allow all", "Derbyn pob cwci", "Alle akzeptieren", "Tout accepter", "Aceptar todo", "Accept & continue", "I accept", "Agree and close"},
 		pc.ActReject:      {"Respinge toate", "Refuz", "Doar cele necesare", "Reject all", "Decline", "Continue without accepting", "Necessary only", "Only essential cookies", "Deny all cookies", "Reject additional cookies", "Gwrthod pob cwci", "Alle ablehnen", "Tout refuser", "Rechazar todo", "Refuse", "No, thanks", "Do not accept", "Disagree", "Accept only essential cookies", "Use necessary cookies only"},
-		pc.ActSettings:    {"Setări cookie", "Gestionează preferințele", "Personalizează", "Manage preferences", "Cookie settings", "Customise", "Let me choose", "Manage options", "More options", "Personalize", "Configure"},
+		pc.ActSettings:    {"Setări cookie", "Gestionează preferințele", "Personalizează", "Manage preferences", "Cookie settings", "Customise", "Let me choose", "Manage options", "More options", "Personalize", "Configure", "View cookies", "Gweld cwcis"},
 		pc.ActSave:        {"Salvează preferințele", "Save my choices", "Confirm my choices", "Save preferences", "Save and exit"},
 		pc.ActAcknowledge: {"Got it!", "OK", "Okay"},
-		pc.ActPolicy:      {"Privacy policy", "Cookie policy", "Learn more", "View cookies"},
+		pc.ActPolicy:      {"Privacy policy", "Cookie policy", "Learn more"},
 	} {
 		for _, text := range texts {
 			if got, conf, why := c.Label(text); got != action || conf < .6 {
@@ -38,6 +38,14 @@ func TestLabels(t *testing.T) {
 	for text, want := range map[string]pc.Action{
 		"Je continue sans accepter": pc.ActReject, "Nie zgadzam się": pc.ActReject, "Nicht einverstanden": pc.ActReject, "Continuar sin aceptar": pc.ActReject, "Niet akkoord": pc.ActReject, "Na, nid wyf yn derbyn cwcis ychwanegol": pc.ActReject,
 		"Nur essenzielle Cookies akzeptieren": pc.ActReject, "Continue with recommended cookies": pc.ActAccept, "Ydw, galluogi yr holl gwcis": pc.ActAccept, "Selectie toestaan": pc.ActSave, "Ausgewählte Cookies akzeptieren": pc.ActSave, "Reject and pay": pc.ActPay,
+		// The off switch of a notice about statistics refuses.
+		"Turn off": pc.ActReject, "Switch statistics off": pc.ActReject, "Turn off analytics": pc.ActReject, "Diffodd ystadegau": pc.ActReject, "Statistik abschalten": pc.ActReject, "Désactiver les statistiques": pc.ActReject, "Statistieken uitzetten": pc.ActReject, "Wyłącz statystykę": pc.ActReject,
+		// To accept what is needed is to refuse the rest; what is not needed, not.
+		"Notwendigen Cookies zustimmen": pc.ActReject, "Nicht notwendige Cookies akzeptieren": pc.ActAccept, "Accepter les cookies nécessaires": pc.ActReject, "Accepter les cookies supplémentaires": pc.ActAccept,
+		"Only selected": pc.ActSave, "All cookies": pc.ActAccept, "How to disable cookies": pc.ActPolicy, "Update preferences": pc.ActSettings,
+		// No single choice, and no choice about storage.
+		"Accept all / Reject all": pc.ActOther, "Customise Reject all Accept all": pc.ActOther, "I agree, enter": pc.ActOther, "Accept all, I am at least 24": pc.ActOther, "(opt-out)": pc.ActOther, "Cookie consent by Example": pc.ActOther, "Turn the sound off": pc.ActOther,
+		"Do not use cookies that measure my website use": pc.ActToggle, "Peidiwch â defnyddio cwcis sy’n cofio fy ngosodiadau": pc.ActToggle,
 		"Dismiss this message": pc.ActClose, "Bwrw golwg dros ddewisiadau cwcis": pc.ActSettings, "No, decline extras": pc.ActReject,
 	} {
 		if got, conf, why := c.Label(text); got != want || why == "" {

@@ -43,24 +43,43 @@ func grammar() []phrase {
 	const (
 		all     = `(?: all| every| any| the| these| our| your| additional| optional| non-essential| analytics| tracking| marketing| statistics| selected| other| unnecessary)*(?: cookies?| tracking| purposes)?`
 		needful = `(?:strictly )?(?:necessary|essential|required|needed|mandatory|technical)`
+		yes     = `(?:accept|allow)(?: all)?(?: cookies)?`
+		no      = `(?:reject|decline|deny|refuse)(?: all)?(?: cookies)?`
+		choose  = `(?:customi[sz]e|manage|(?:cookie )?(?:settings|preferences))`
+		and     = `[ ,/|]+`
+		// To accept what is needed is to refuse the rest, and to accept what is not needed is not.
+		needed = `(?:notwendig|erforderlich|essen[tz]iell|wesentlich|technisch|nötig|noodzakelijk|vereist|functionel|essentiël|nödvändig|nødvendig)\pL*(?: cookies?)? (?:akzeptieren|zustimmen|annehmen|zulassen|erlauben|verwenden|accepteren|toestaan|aanvaarden|gebruiken)`
+		// What a notice about statistics offers to switch off, with its article.
+		counted = `(?:(?:the|our|die|unsere|les|las|le|la|as|os|de|onze|y|ein) )?(?:statisti\pL*|estadísti\pL*|estatísti\pL*|statysty\pL*|ystadegau|dadansodd\pL*|analyti\pL*|analíti\pL*|measurement|tracking|cookies?|cwcis|mesure d'audience)`
 	)
 	return []phrase{
+		// Several controls in one text are a container, and an answer to another question is no answer to this one.
+		whole(pc.ActOther, .8, yes+and+no, no+and+yes, yes+and+no+and+choose, yes+and+choose+and+no, no+and+yes+and+choose, no+and+choose+and+yes, choose+and+yes+and+no, choose+and+no+and+yes),
+		whole(pc.ActOther, .85, `(?:yes|(?:i )?(?:agree|accept))\W+(?:and )?enter(?: .*)?`, `.*\b(?:i am|i'm) (?:at least|over|aged?) \d+.*`),
+		whole(pc.ActOther, .8, `(?:cookie consent|consent management|cookie banner) (?:by|from|tool|plugin|plug-in|solution|software|platform)(?: .*)?`),
+		whole(pc.ActPolicy, .8, `how (?:to|do i|can i) (?:accept|reject|refuse|disable|block|manage|change|delete|control|opt out|turn off|withdraw)[^.]*`, `sut (?:i|ydw i'n) (?:wrthod|gwrthod|analluogi|rwystro|reoli|rheoli|newid|ddileu|dileu)[^.]*`),
+		// One of several answers about one kind, as public services write it on the page of their cookies.
+		whole(pc.ActToggle, .85, `(?:do not use|don't use|use) cookies (?:that|which) .*`, `(?:peidi(?:o|wch) â defnyddio|defnyddi(?:o|wch)) g?cwcis (?:sy'n|sydd'n|i|er mwyn) .*`),
 		p(pc.ActPay, .9, `subscribe`, `subscription`, `pay`, `pay to reject`, `buy`, `purchase`, `premium`, `ad-free`, `tanysgrifio`, `abonnieren`, `pur-abo`, `s'abonner`, `suscribirse`, `abbonati`),
 		// A choice between both is a way to the settings, not a choice.
 		p(pc.ActSettings, .7, `(?:accept|allow|agree) or (?:reject|refuse|decline|manage|customi[sz]e)`, `(?:reject|manage) or (?:accept|reject|object)`, `(?:accept|allow)/(?:reject|deny)`),
 		p(pc.ActSave, .93, `(?:accept|allow|confirm|save|apply|use|keep|submit|agree to)(?: and (?:close|exit|continue))?(?: my| the| your| these| current| cookie| consent| privacy)*(?: selected| selection| selections| choice| choices| preferences?| settings?| options)(?: cookies)?(?: and (?:close|exit|continue))?`,
-			`save`, `save(?: &| and) (?:close|exit|accept|continue)`, `confirm`, `apply`, `update(?: my| cookie)* (?:preferences|settings|choices)`, `cadw`, `cadwch`, `cadarnhau`,
+			`(?:(?:accept|allow|use) )?only(?: the| my)? (?:selected|selection|chosen)(?: cookies)?`, `(?:selected|selection|chosen)(?: cookies)? only`, `save`, `save(?: &| and) (?:close|exit|accept|continue)`, `confirm`, `apply`, `update(?: my| your| these)+ (?:preferences|settings|choices)`, `cadw`, `cadwch`, `cadarnhau`,
 			`speichern`, `auswahl (?:erlauben|bestätigen|speichern|akzeptieren)`, `enregistrer`, `confirmer`, `valider`, `guardar`, `confirmar`, `salva`, `conferma`, `opslaan`, `bevestig(?:en)?`, `zapisz`, `potwierdź`, `spara`, `bekräfta`, `gem`, `bekræft`, `salvează`, `salvați`, `confirm[ăa](?:ți)?`),
+		p(pc.ActAccept, .9, `(?:nicht|niet|nicht unbedingt|niet strikt)[- ]`+needed),
 		p(pc.ActReject, .97,
+			needed, `(?:accepter|autoriser)(?: les)?(?: cookies)?(?: strictement)? (?:nécessaires|essentiels|obligatoires|techniques)`, `(?:aceptar|permitir)(?: las)?(?: cookies)?(?: estrictamente)? (?:necesarias|esenciales|técnicas)`, `(?:accetta|consenti)(?: i)?(?: cookie)?(?: strettamente)? (?:necessari|essenziali|tecnici)`, `beperkt (?:toestaan|accepteren)`,
 			`reject`+all, `refuse`+all, `decline`+all, `deny`+all, `disagree`, `opt[- ]?out`, `object to all`, `(?:do not|don't|dont|never) (?:accept|allow|consent|agree|track|use)`, `i do not`, `no,? thanks?`, `no,? thank you`,
 			`(?:only|just)(?: use| accept| allow| the)* `+needful, needful+`(?: cookies?)? only`, `(?:use|accept|allow|keep|continue with)(?: only| just| the)* `+needful+`(?: cookies?)?(?: only)?`,
-			`(?:continue|proceed|browse) without(?: accepting| agreeing| consent| consenting| cookies| tracking)*`, `without accepting`, `(?:disable|block|turn off|switch off|withdraw)(?: all| consent| everything)`, `disallow`, `not now`, `refuse everything`, `leave(?: them)? off`,
+			`(?:continue|proceed|browse) without(?: accepting| agreeing| consent| consenting| cookies| tracking)*`, `without accepting`, `(?:disable|block|turn off|switch off|withdraw)(?: all| consent| everything)`, `disallow`, `not now`, `refuse everything`, `leave(?: them)? off`, `(?:turn|switch) (?:the |these |our )?(?:them|all|everything|`+counted+`) off`, `no cookies`, `cookies? blokkeren`, `(?:keine|geen|dim) (?:cookies|cwcis)`, `(?:aucun|pas de) cookies?`, `nessun cookie`, `ningun[ao] cookie`,
+			// The off switch of a notice about statistics.
+			`(?:désactiver|desactivar|disattiva(?:re)?|wyłącz|desligar|desativar|dezactiv\pL+|diffodd|analluogi|stäng av|slå) `+counted+`(?: fra)?`, counted+` (?:abschalten|ausschalten|deaktivieren|uitzetten|uitschakelen)`,
 			// A negation, or “without”, before a word for accepting.
 			`sans (?:accepter|consentir|cookies)`, `(?:je )?n'accepte[rz]? (?:pas|rien|aucun)`, `ne (?:pas|plus) accepter`, `ohne (?:zu )?(?:akzeptieren|annehmen|zustimmen|cookies)`, `nicht (?:akzeptieren|annehmen|zustimmen|zulassen|erlauben|einverstanden)`, `sin (?:aceptar|cookies)`, `no (?:acepto|aceptar|permitir|consiento)`, `senza (?:accettare|cookie)`, `non (?:accetto|accettare|acconsento|consentire)`,
-			`zonder (?:te )?(?:accepteren|toestemming|cookies)`, `niet (?:accepteren|akkoord|toestaan)`, `bez (?:akceptacji|akceptowania|zgody)`, `nie (?:zgadzam się|akceptuj\pL*|wyrażam zgody|zezwala\pL*)`, `sem aceitar`, `não (?:aceit\pL+|concordo|permit\pL+)`, `fără (?:a )?accept\pL*`, `nu (?:accept\pL*|permite\pL*|sunt de acord)`, `utan att (?:acceptera|godkänna)`, `inte (?:acceptera|godkänna|tillåta)`, `(?:acceptera|godkänn|tillåt) inte`, `uden (?:at )?accept\pL*`, `(?:accepter|tillad|godkend)\pL* ikke`,
+			`zonder (?:te )?(?:accepteren|toestemming|akkoord|cookies)`, `niet (?:accepteren|akkoord|toestaan)`, `bez (?:akceptacji|akceptowania|zgody)`, `nie (?:zgadzam się|akceptuj\pL*|wyrażam zgody|zezwala\pL*)`, `sem aceitar`, `não (?:aceit\pL+|concordo|permit\pL+)`, `fără (?:a )?accept\pL*`, `nu (?:accept\pL*|permite\pL*|sunt de acord)`, `utan att (?:acceptera|godkänna)`, `inte (?:acceptera|godkänna|tillåta)`, `(?:acceptera|godkänn|tillåt) inte`, `uden (?:at )?accept\pL*`, `(?:accepter|tillad|godkend)\pL* ikke`,
 			`heb (?:dderbyn|derbyn|gytuno|gydsynio|gwcis)`, `(?:nid wyf(?: i)?(?: yn|'n)|dydw i ddim yn|dw i ddim yn) (?:derbyn|cytuno|caniatáu)`, `peidi(?:o|wch) â (?:derbyn|chaniatáu|chytuno|defnyddio)`, `anghytuno`,
 			`gwrthod`, `gwrthodwch`, `dim diolch`, `(?:hanfodol|angenrheidiol) yn unig`, `(?:dim ond|defnyddio|derbyn)(?: y| cwcis)* (?:hanfodol|angenrheidiol)`,
-			`ablehnen`, `alle ablehnen`, `nur (?:notwendige|erforderliche|essenzielle|technisch)\pL*`, `ohne (?:einwilligung|zustimmung)`, `refuser`, `tout refuser`, `je refuse`, `continuer sans accepter`, `(?:uniquement|seulement)[^.]* nécessaires`,
+			`ablehnen`, `alle ablehnen`, `nur (?:notwendig|erforderlich|essen[tz]iell|wesentlich|nötig|technisch)\pL*`, `ohne (?:einwilligung|zustimmung)`, `refuser`, `tout refuser`, `je refuse`, `continuer sans accepter`, `(?:uniquement|seulement)[^.]* nécessaires`,
 			`rechazar`, `rechazo`, `denegar`, `(?:solo|sólo)[^.]* necesarias`, `rifiuta(?:re)?`, `rifiuto`, `solo(?: i)?(?: cookie)? necessari`, `continua senza accettare`, `weigeren`, `weiger`, `afwijzen`, `alleen (?:noodzakelijke?|functionele?)`,
 			`odrzu\pL*`, `tylko niezbędne`, `rejeitar`, `recusar`, `apenas[^.]* necessários`, `respinge\pL*`, `refuz\pL*`, `doar(?: cele| cookie-urile)? (?:strict )?necesare`, `avvisa`, `neka`, `endast nödvändiga`, `afvis`, `kun nødvendige`),
 		p(pc.ActVendors, .85, `vendors?`, `our partners`, `partners?`, `suppliers?`, `partneriaid`, `partner anzeigen`, `partenaires`, `socios`),
@@ -69,12 +88,13 @@ func grammar() []phrase {
 			`derbyn`, `derbyniwch`, `cytuno`, `cytunaf`, `rwy'n cytuno`, `caniatáu`, `caniatewch`,
 			`(?:alle |alles |allen )?(?:akzeptieren|zustimmen|annehmen|erlauben|zulassen)`, `einverstanden`, `stimme(?: \pL+){0,3} zu`, `(?:tout )?accepter`, `j'accepte`, `autoriser`, `d'accord`, `aceptar`, `acepto`, `permitir`, `accetta(?:re)?`, `accetto`, `acconsento`, `consenti`,
 			`accepteren`, `accepteer`, `akkoord`, `toestaan`, `akceptuj\pL*`, `zaakceptuj`, `zgadzam się`, `zezwól`, `aceitar`, `aceito`, `concordo`, `godkänn`, `acceptera`, `tillåt`, `accepter`, `tillad`, `godkend`, `acceptă`, `acceptați`, `sunt de acord`, `permite(?:ți)?`),
-		p(pc.ActPolicy, .85, `(?:cookie|cookies|privacy|data protection)[- ](?:policy|notice|statement|information|details|table|list)`, `policy`, `polic(?:y|ies)`, `learn more`, `read more`, `more info(?:rmation)?`, `find out more`, `view cookies`, `how we use[^.]*`, `more details`, `what are cookies`,
-			`polisi`, `hysbysiad`, `rhagor o wybodaeth`, `dysgu mwy`, `gweld cwcis`, `datenschutz\pL*`, `impressum`, `mehr (?:erfahren|informationen)`, `en savoir plus`, `politique[^.]*`, `política[^.]*`, `más información`, `informativa[^.]*`, `privacybeleid`, `meer info\pL*`, `politica[^.]*`, `mai multe informații`, `polityk\pL*`, `mer information`, `læs mere`),
-		p(pc.ActSettings, .93, `settings?`, `preferences?`, `options?`, `choices?`, `customi[sz]e`, `personali[sz]e`, `manage`, `configure`, `let me (?:choose|decide)`, `change`, `set cookies?`, `choose(?: cookies)?`, `more choices`, `show purposes`, `see details`, `show details`,
-			`gosodiadau`, `gosodiad`, `dewisiadau`, `rheoli`, `addasu`, `opsiynau`, `newid`, `einstellungen`, `\pL*einstellungen`, `anpassen`, `verwalten`, `optionen`, `paramétrer`, `paramètres`, `personnaliser`, `gérer`, `préférences`, `configurar`, `configuración`, `ajustes`, `preferencias`, `personalizar`, `gestionar`, `opciones`,
+		p(pc.ActPolicy, .85, `(?:cookie|cookies|privacy|data protection)[- ](?:policy|notice|statement|information|details|table|list)`, `policy`, `polic(?:y|ies)`, `learn more`, `read more`, `more info(?:rmation)?`, `find out more`, `how we use[^.]*`, `more details`, `what are cookies`,
+			`polisi`, `hysbysiad`, `rhagor o wybodaeth`, `dysgu mwy`, `datenschutz\pL*`, `impressum`, `mehr (?:erfahren|informationen)`, `en savoir plus`, `politique[^.]*`, `política[^.]*`, `más información`, `informativa[^.]*`, `privacybeleid`, `meer info\pL*`, `politica[^.]*`, `mai multe informații`, `polityk\pL*`, `mer information`, `læs mere`),
+		p(pc.ActSettings, .93, `settings?`, `preferences?`, `options?`, `choices?`, `customi[sz]e`, `personali[sz]e`, `manage`, `configure`, `let me (?:choose|decide)`, `change`, `set cookies?`, `choose(?: cookies)?`, `more choices`, `show purposes`, `see details`, `show details`, `view (?:our )?cookies`, `update(?: cookie)? (?:preferences|settings|choices)`, `cookies? (?:bearbeiten|auswählen|selecteren|wijzigen|kiezen)`, `(?:selecteer|beheer|wijzig)(?: mijn| de)? cookies`,
+			`gweld (?:y |ein )?cwcis`, `gosodiadau`, `gosodiad`, `dewisiadau`, `rheoli`, `addasu`, `opsiynau`, `newid`, `einstellungen`, `\pL*einstellungen`, `anpassen`, `verwalten`, `optionen`, `paramétrer`, `paramètres`, `personnaliser`, `gérer`, `préférences`, `configurar`, `configuración`, `ajustes`, `preferencias`, `personalizar`, `gestionar`, `opciones`,
 			`personalizza`, `impostazioni`, `gestisci`, `preferenze`, `instellingen`, `voorkeuren`, `aanpassen`, `beheren`, `ustawienia`, `dostosuj`, `zarządzaj`, `definições`, `gerir`, `preferências`, `inställningar`, `anpassa`, `hantera`, `indstillinger`, `tilpas`, `administrer`, `setări\pL*`, `personalizează`, `personalizați`, `gestion(?:ează|ați)`, `preferințe\pL*`, `opțiuni`),
-		whole(pc.ActAcknowledge, .9, `ok(?:ay)?`, `ok,? (?:got it|thanks|i understand|continue)`, `got it`, `i understand`, `understood`, `i see`, `continue`, `fine`, `that's (?:ok|fine)`, `thanks`, `alright`, `close and continue`, `iawn`, `deall`, `rwy'n deall`, `deallais`, `parhau`,
+		whole(pc.ActAccept, .8, `all cookies`, `alle cookies`, `tous les cookies`, `todas las cookies`, `tutti i cookie`, `wszystkie pliki cookie`, `todos os cookies`, `pob cwci`, `yr holl gwcis`),
+		whole(pc.ActAcknowledge, .9, `ok(?:ay)?`, `ok(?:ay)?(?: and|,| &)? close`, `ok,? (?:got it|thanks|i understand|continue)`, `got it`, `i understand`, `understood`, `i see`, `continue`, `fine`, `that's (?:ok|fine)`, `thanks`, `alright`, `close and continue`, `iawn`, `deall`, `rwy'n deall`, `deallais`, `parhau`,
 			`verstanden`, `alles klar`, `compris`, `j'ai compris`, `entendido`, `vale`, `ho capito`, `begrepen`, `rozumiem`, `entendi`, `jag förstår`, `forstået`, `am înțeles`),
 		p(pc.ActClose, .9, `close`, `dismiss`, `hide`, `cau`, `cuddio`, `schließen`, `fermer`, `cerrar`, `chiudi`, `sluiten`, `zamknij`, `fechar`, `stäng`, `luk`, `închide\pL*`),
 		whole(pc.ActClose, .9, `[x×✕✖✗╳]`),
@@ -188,6 +208,8 @@ func (c *Classifier) phraseIn(text string) label {
 		return label{pc.ActOther, .3, "it has no text", true}
 	case len([]rune(t)) > maxText:
 		return label{pc.ActOther, .7, "its text is prose", true}
+	case remark.MatchString(strings.TrimSpace(text)):
+		return label{pc.ActOther, .7, "its text is a remark in brackets", true}
 	}
 	for _, p := range c.phrases {
 		if m := p.re.FindString(t); m != "" {
@@ -206,6 +228,9 @@ func (c *Classifier) Phrase(text string) (pc.Action, float64, string) {
 	l := c.phraseIn(text)
 	return l.action, l.confidence, l.why
 }
+
+// remark is a text that is in brackets altogether, such as “(opt-out)” behind the name of a service. It is constant.
+var remark = regexp.MustCompile(`^\([^()]*\)$`)
 
 // shared are words that a banner has in common with every form: by themselves,
 // with nothing of a banner around them, they are no choice about storage. It is constant.
