@@ -257,6 +257,12 @@ func storageWords() []string {
 	return []string{"cookie", "cwci", "consent", "cydsyniad", "gdpr", "tracking", "tracio", "trackers", "similar technologies", "technolegau tebyg", "personal data", "data personol", "privacy", "preifatrwydd", "partners", "legitimate interest", "store and/or access", "advertising", "hysbysebu", "einwilligung", "datenschutz", "consentement", "cookies", "privacidad", "consenso", "toestemming", "zgod", "samtycke", "samtykke"}
 }
 
+// countsVisits is what a notice of statistics says that it does: narrower than
+// what a policy may say, because here it speaks for a banner. It is constant.
+var countsVisits = toldRE(`(?:use|uses|using|with|collect|collects)(?: our| its)?(?: own)?(?: first-party| anonymous| privacy-friendly| cookieless| google| matomo| adobe)* (?:web )?(?:analytics|statistics)`, `(?:count|measure)s?(?: the| our)? (?:visits|visitors|audience)`, `(?:visitor|visit|usage|website|web) (?:statistics|analytics)`,
+	`(?:cyfrif|mesur) (?:ymweliad|ymwelwyr)`, `(?:ystadegau|hystadegau|dadansoddeg) (?:ymwelwyr|ein hunain|gwe)`, `zähl\pL+ (?:wir )?(?:die )?besuche`, `(?:besuchs?|zugriffs|web|nutzungs)-?statistik`, `compt\pL+ les visites`, `mesure d'audience`, `statistiques de (?:visite|fréquentation)`, `cont\pL+ (?:las|le|as) visit\pL+`, `estad[ií]sticas de (?:visitas|uso)`,
+	`statistiche (?:di|sulle) visit`, `tel(?:t|len) (?:de )?bezoeken`, `bezoek(?:ers)?statistieken`, `licz\pL+ wizyt`, `statystyk\pL* (?:odwiedzin|wizyt)`, `estatísticas de (?:visitas|utilização)`, `număr\pL+ vizit`, `räknar besök`, `besöksstatistik`, `tæller besøg`, `besøgsstatistik`)
+
 // rate scores one container; nil when it cannot be a banner at all.
 func (c *Classifier) rate(t *tree, i int, hinted, over bool, layer int) *candidate {
 	text := t.text(i, 12_000)
@@ -282,20 +288,29 @@ func (c *Classifier) rate(t *tree, i int, hinted, over bool, layer int) *candida
 			words++
 		}
 	}
+	// A notice of statistics without consent offers to switch them off, and may speak of nothing else.
+	counts := false
+	if len(text) < 1500 && (over || hinted) && countsVisits.MatchString(text) {
+		_, counts = offSwitch(text)
+	}
 	// The second layer of a banner need not say again what it is about.
-	if words == 0 && (layer == 1 || !roles[pc.ActSave] && !roles[pc.ActReject]) {
+	if words == 0 && !counts && (layer == 1 || !roles[pc.ActSave] && !roles[pc.ActReject]) {
 		return nil
 	}
 	cd := &candidate{node: i, controls: controls, text: text}
-	cd.add(min(2, 0.6*float64(words)), "words about storage or consent")
+	if words > 0 {
+		cd.add(min(2, 0.6*float64(words)), "words about storage or consent")
+	}
 	if hinted {
 		cd.add(0.8, "its id or class speaks of consent")
 	}
 	if over {
 		cd.add(0.7, "it stands over the page")
 	}
-	if says(low, "we use cookies", "uses cookies", "use of cookies", "use cookies", "use some essential cookies", "store and/or access", "information on your device", "cookies on ", "your consent", "cookies to ", "yn defnyddio cwcis", "defnyddio cwcis", "cwcis ar ", "verwenden cookies", "utilisons des cookies", "utilizamos cookies", "utilizziamo", "gebruiken cookies", "używamy", "använder", "bruger cookies", "folosește cookie", "folosim cookie") {
+	if says(low, "we use cookies", "uses cookies", "use of cookies", "use cookies", "use some essential cookies", "store and/or access", "information on your device", "cookies on ", "your consent", "cookies to ", "yn defnyddio cwcis", "defnyddio cwcis", "defnyddio dim ond y cwcis", "cwcis ar ", "verwenden cookies", "utilisons des cookies", "utilizamos cookies", "utilizziamo", "gebruiken cookies", "używamy", "använder", "bruger cookies", "folosește cookie", "folosim cookie") {
 		cd.add(1.2, "a sentence about the use of cookies")
+	} else if counts {
+		cd.add(1.2, "it tells of statistics and how they are switched off")
 	}
 	n := 0.0
 	for _, r := range []pc.Action{pc.ActAccept, pc.ActReject, pc.ActSettings} {
@@ -422,7 +437,46 @@ func (c *Classifier) controls(t *tree, root, layer int) []pc.Control {
 			i = t.end[i] - 1 // what is inside belongs to it
 		}
 	}
+	if layer == 1 {
+		t.onlyNeeded(out)
+	}
 	return out
+}
+
+// neededAlone is a text that names what is needed, and nothing else. It is constant.
+var neededAlone = regexp.MustCompile(`^(?:(?:strictly )?(?:necessary|essential|required|mandatory)(?: cookies)?|(?:cwcis )?(?:(?:cwbl|hollol|gwbl) )?(?:hanfodol|angenrheidiol)|(?:unbedingt |technisch )?(?:notwendige|erforderliche|essen[tz]ielle)(?: cookies)?|(?:cookies )?(?:strictement )?(?:nécessaires|essentiels)|(?:cookies )?(?:necesarias|esenciales)|(?:cookie )?(?:necessari|essenziali)|(?:strikt )?noodzakelijke?(?: cookies)?)$`)
+
+// onlyNeeded reads “Strictly necessary” among the controls of a first layer. It
+// is the name of a category where categories are shown; where none can be
+// switched, and it is pressed beside what accepts, it is what refuses the rest.
+func (t *tree) onlyNeeded(controls []pc.Control) {
+	if hasToggle(controls) {
+		return
+	}
+	for i := range controls {
+		ct := &controls[i]
+		if ct.Action != pc.ActOther || !presses(&t.page.Nodes[ct.Node]) || !neededAlone.MatchString(normal(ct.Text)) {
+			continue
+		}
+		beside := func(o pc.Control) bool { return o.Action == pc.ActAccept && t.near(o.Node, ct.Node) }
+		if slices.ContainsFunc(controls, beside) {
+			ct.Action, ct.Confidence = pc.ActReject, .65
+			ct.Why = "it names only what is needed, stands beside what accepts, and nothing here is switched"
+		}
+	}
+}
+
+// presses tells whether a node is a button that opens no part of the page.
+func presses(n *pc.Node) bool {
+	_, expands := n.Attrs["aria-expanded"]
+	_, shows := n.Attrs["aria-controls"]
+	return (n.Tag == "button" || n.Tag == "input" || n.Attrs["role"] == "button") && n.Attrs["role"] != "tab" && !expands && !shows
+}
+
+// near tells whether two nodes have a parent in common, or the parent of their parents.
+func (t *tree) near(a, b int) bool {
+	p, q := t.page.Nodes[a].Parent, t.page.Nodes[b].Parent
+	return p == q || p >= 0 && q >= 0 && t.page.Nodes[p].Parent == t.page.Nodes[q].Parent
 }
 
 func (t *tree) holdsControl(i int) bool {
@@ -477,8 +531,12 @@ func (c *Classifier) control(t *tree, i, layer int) (pc.Control, bool) {
 			l, basis = label{pc.ActPolicy, .9, "it links to a page about cookies or privacy", false}, "dom"
 		}
 	}
+	said := l
 	if l.action == pc.ActToggle { // what is switched is told by the DOM, above
 		l.action, l.why = pc.ActOther, "it names what a switch could be for, and is none: "+l.why
+	}
+	if l.action == pc.ActPolicy && opens(n) {
+		l, basis = label{pc.ActSettings, .75, "it opens a dialog and leads nowhere: " + l.why, false}, "dom"
 	}
 	if n.Attrs["role"] == "tab" {
 		l, basis = label{pc.ActOther, .9, "it is a tab: pressing it shows another part", false}, "dom"
@@ -486,9 +544,8 @@ func (c *Classifier) control(t *tree, i, layer int) (pc.Control, bool) {
 		l, basis = label{a, .85, "consent managers name this control “" + mark + "”", false}, "dom"
 	}
 	if l.action == pc.ActOther {
-		id := strings.ToLower(n.Attrs["id"] + " " + n.Attrs["class"])
-		if ct.Text == "" && says(id, "close", "dismiss") {
-			l, basis = label{pc.ActClose, .8, "its id or class says close", false}, "dom"
+		if named, ok := c.named(n, said, ct.Text == ""); ok {
+			l, basis = named, "dom"
 		}
 		if m := shaming(normal(ct.Text)); m != "" {
 			l, basis = label{pc.ActReject, .85, "it says no, in words that shame whoever presses it: “" + m + "”", false}, "text"
@@ -497,6 +554,14 @@ func (c *Classifier) control(t *tree, i, layer int) (pc.Control, bool) {
 	ct.Action = l.action
 	ct.Claim = pc.Claim{Confidence: l.confidence, Basis: basis, Why: l.why, Refs: []pc.Ref{}}
 	return ct, true
+}
+
+// opens tells whether a control says that it opens a dialog on the same page.
+func opens(n *pc.Node) bool {
+	if h := n.Attrs["href"]; n.Tag == "a" && h != "" && !strings.HasPrefix(h, "#") && !strings.HasPrefix(h, "javascript:") {
+		return false
+	}
+	return n.Attrs["aria-haspopup"] == "dialog" || n.Attrs["data-toggle"] == "modal" || n.Attrs["data-bs-toggle"] == "modal"
 }
 
 // viewing is a text of which only the link tells whether it leads to the settings

@@ -43,6 +43,8 @@ type Classifier struct {
 	ways    []way
 	model   *ngram.Model // reads the texts of controls
 
+	attributes []attributeWords // by which authors name controls, see attributes.go
+
 	names      map[string]tableName // of others' tables, see tables.go
 	beginnings []beginning
 	owners     map[string]owner
@@ -56,7 +58,7 @@ func New() (*Classifier, error) {
 	for _, list := range []struct {
 		name string
 		read func(name, text string) error
-	}{{"storage.tsv", c.readStorage}, {"hosts.tsv", c.readHosts}, {"names.tsv", c.readNames}, {"owners.tsv", c.readOwners}} {
+	}{{"storage.tsv", c.readStorage}, {"hosts.tsv", c.readHosts}, {"names.tsv", c.readNames}, {"owners.tsv", c.readOwners}, {"attributes.tsv", c.readAttributes}} {
 		raw, err := lists.ReadFile("lists/" + list.name)
 		if err != nil {
 			return nil, fmt.Errorf("read list: %w", err)

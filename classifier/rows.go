@@ -41,6 +41,9 @@ func (c *Classifier) Control(row ControlRow) pc.Control {
 	}
 	ct, _ := c.control(c.newTree(p), 0, 1)
 	bare := row.Tag == "" && len(row.Attrs) == 0
+	if !bare && ct.Action == pc.ActOther && presses(&p.Nodes[0]) && neededAlone.MatchString(normal(row.Text)) {
+		ct.Action, ct.Confidence, ct.Why = pc.ActReject, .6, "it names only what is needed, and is a button and no switch"
+	}
 	if l := c.label(row.Text); bare && l.action == pc.ActToggle {
 		ct.Action, ct.Confidence, ct.Why = l.action, l.confidence, l.why
 	}

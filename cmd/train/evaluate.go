@@ -50,7 +50,8 @@ type accuracy struct {
 	Classifier, Lists string
 	Rows, Bytes       int
 	Sets              []setMarks
-	LeftOut           map[string]*marks `json:"left_out"`
+	LeftOut           map[string]*marks      `json:"left_out"`
+	Named             map[string]*namedMarks `json:"named_by_attributes"`
 	Calibration       []bin
 	ECE               float64
 	Cookies           *cookieMarks       `json:"cookies,omitempty"`
@@ -222,6 +223,9 @@ func evaluate(ctx context.Context, cache, data string) error {
 		}
 	}
 	if err := a.leaveOut(rows, cls); err != nil {
+		return err
+	}
+	if err := a.attributes(cache, cls); err != nil {
 		return err
 	}
 	if err := a.cookies(data, cls); err != nil {

@@ -75,6 +75,11 @@ func (a *accuracy) markdown(w io.Writer) {
 		m := a.LeftOut[k]
 		p("| %s | %s | %.3f | %d of %d |\n", k, percent(m.Right), m.MacroF1, m.Confused.K, m.Confused.N)
 	}
+	p("\n## By what authors call them\n\nControls that autoconsent's rules name by attributes (id, class, data attributes, …), and press to consent or to refuse; no text is looked at.\nThe list of words (classifier/lists/attributes.tsv) knows no consent manager by name, so each of them is one that it has not seen; the rules in\neven places, by their names, were read when it was written, those in odd places were held back. On a page it is asked only where the text\nsays nothing. A rule may press to refuse what only closes or saves, so what is counted right is what was called accept or reject.\n\n| rules | controls with a name | something was said | of what was called accept or reject, right | accept and reject confused |\n|---|---:|---|---|---|\n")
+	for _, k := range slices.Sorted(maps.Keys(a.Named)) {
+		m := a.Named[k]
+		p("| %s | %d | %s | %s | %s |\n", k, m.Controls, percent(m.Said), percent(m.Right), percent(m.Confused))
+	}
 	if len(a.Calibration) > 0 {
 		p("\n## How sure, and how often right\n\nOn `web`. Expected calibration error: %.3f; where it errs it says less than it knows.\n\n| confidence | said on average | right |\n|---|---:|---|\n", a.ECE)
 		for _, b := range a.Calibration {

@@ -1,0 +1,114 @@
+package classifier_test
+
+import (
+	"testing"
+
+	pc "pecrawler"
+	"pecrawler/classifier"
+)
+
+// bar is a page with a container that stands over it, which says a text and has buttons.
+func bar(text string, buttons ...string) *pc.Page {
+	plain, over := &pc.Style{Opacity: 1}, &pc.Style{Opacity: 1, Position: "fixed"}
+	whole, box := &pc.Box{W: 1366, H: 3000}, &pc.Box{Y: 740, W: 1366, H: 160}
+	p := &pc.Page{Lang: "en", Width: 1366, Height: 900, Nodes: []pc.Node{{Parent: -1, Tag: "html", Box: whole}, {Parent: 0, Tag: "body", Box: whole, Style: plain},
+		{Parent: 1, Tag: "div", Box: box, Style: over}, {Parent: 2, Tag: "p", Box: box, Style: plain}, {Parent: 3, Tag: "#text", Text: text, Box: box}}}
+	for i, b := range buttons {
+		at := &pc.Box{X: float64(800 + 150*i), Y: 800, W: 120, H: 40}
+		p.Nodes = append(p.Nodes, pc.Node{Parent: 2, Tag: "button", Box: at, Style: plain, Backend: int64(7 + i)}, pc.Node{Parent: len(p.Nodes), Tag: "#text", Text: b, Box: at})
+	}
+	return p
+}
+
+// A notice of statistics without consent says that they can be switched off: it
+// may never speak of cookies. What else stands over a page is no banner.
+func TestNoticesOfStatistics(t *testing.T) {
+	c := newClassifier(t)
+	for _, x := range []struct {
+		text    string
+		buttons []string
+		want    bool
+	}{
+		{"We use analytics to improve this site.", []string{"OK", "Turn off"}, true},
+		{"We count visits with our own statistics, kept on our own server. You can switch that off at any time.", []string{"Switch statistics off", "Got it"}, true},
+		{"Rydym yn cyfrif ymweliadau gyda'n hystadegau ein hunain. Gallwch ddiffodd hynny unrhyw bryd.", []string{"Diffodd ystadegau", "Iawn"}, true},
+		{"Wir zählen Besuche mit unserer eigenen Statistik. Sie können das jederzeit abschalten.", []string{"Statistik abschalten", "Verstanden"}, true},
+		{"Mae'r wefan hon yn defnyddio dim ond y cwcis sydd eu hangen arni i weithio.", []string{"Rwy'n deall"}, true},
+
+		{"Know what others read first. You can turn notifications off at any time.", []string{"Allow", "Not now"}, false},
+		{"Your statistics: 12 games, 9 won. Hints can be switched off.", []string{"OK", "Settings"}, false},
+		{"Join our newsletter. You can opt out at any time.", []string{"Subscribe", "No, thanks"}, false},
+		{"Are you over 18? You must be of legal drinking age.", []string{"Yes", "No"}, false},
+		{"We think that you are in France. Which shop would you like to see?", []string{"Continue", "Change"}, false},
+		{"Our terms have changed. Please read them before you go on.", []string{"Accept", "Read more"}, false},
+		{"Sign in to go on reading. Members see no adverts.", []string{"Sign in", "Not now"}, false},
+		{"Hello! How can we help? We measure how quickly we answer.", []string{"Chat", "Close"}, false},
+		{"Our app is faster. See how many use it.", []string{"Open the app", "Not now"}, false},
+	} {
+		b, ok := c.Banner(bar(x.text, x.buttons...), 1)
+		if ok != x.want {
+			t.Errorf("%q %q: %v, want %v (%s)", x.text, x.buttons, ok, x.want, b.Why)
+		}
+	}
+}
+
+// Where categories are shown, what is needed is the name of one; where nothing
+// is switched, it is what refuses the rest.
+func TestOnlyWhatIsNeeded(t *testing.T) {
+	c := newClassifier(t)
+	action := func(p *pc.Page, text string) pc.Action {
+		b, _ := c.Banner(p, 1)
+		for _, ct := range b.Controls {
+			if ct.Text == text {
+				return ct.Action
+			}
+		}
+		return ""
+	}
+	const said = "We use cookies to run this site and, if you agree, to show advertising."
+	for _, text := range []string{"Necessary cookies", "Strictly necessary", "Essential", "Cwcis hanfodol"} {
+		if got := action(bar(said, "Accept all", text), text); got != pc.ActReject {
+			t.Errorf("%q beside “Accept all” is %q", text, got)
+		}
+		if got := action(bar(said, "Settings", text), text); got == pc.ActReject {
+			t.Errorf("%q refuses where nothing accepts", text)
+		}
+		p := bar(said, "Accept all", text)
+		p.Nodes[7].Attrs = map[string]string{"aria-expanded": "false"}
+		if got := action(p, text); got == pc.ActReject {
+			t.Errorf("%q refuses, and opens a part of the page", text)
+		}
+		p = bar(said, "Accept all", text)
+		off := false
+		p.Nodes = append(p.Nodes, pc.Node{Parent: 2, Tag: "input", Attrs: map[string]string{"type": "checkbox"}, Checked: &off, Box: &pc.Box{X: 100, Y: 800, W: 20, H: 20}, Style: &pc.Style{Opacity: 1}})
+		if got := action(p, text); got == pc.ActReject {
+			t.Errorf("%q refuses where a category can be switched", text)
+		}
+	}
+}
+
+// What an author calls a control helps where its text says nothing, and never against it.
+func TestWhatAuthorsCallControls(t *testing.T) {
+	c := newClassifier(t)
+	for _, x := range []struct {
+		attrs map[string]string
+		want  pc.Action
+	}{
+		{map[string]string{"id": "btnAcceptAll"}, pc.ActAccept}, {map[string]string{"class": "cookie-settings__accept"}, pc.ActAccept}, {map[string]string{"data-cookie-accept": ""}, pc.ActAccept}, {map[string]string{"data-action": "allowAll"}, pc.ActAccept}, {map[string]string{"id": "cwcis-derbyn"}, pc.ActAccept},
+		{map[string]string{"class": "button button--reject"}, pc.ActReject}, {map[string]string{"id": "disagree-btn"}, pc.ActReject}, {map[string]string{"data-testid": "acceptNecessaryOnly"}, pc.ActReject}, {map[string]string{"id": "AcceptRequiredCookies"}, pc.ActReject}, {map[string]string{"href": "#refuser"}, pc.ActReject}, {map[string]string{"class": "ablehnen-btn"}, pc.ActReject},
+		{map[string]string{"id": "acceptNonEssential"}, pc.ActAccept}, {map[string]string{"id": "acceptSelected"}, pc.ActSave}, {map[string]string{"class": "save-settings"}, pc.ActSave}, {map[string]string{"class": "cookie-banner-manage"}, pc.ActSettings}, {map[string]string{"id": "gosodiadau"}, pc.ActSettings},
+		{map[string]string{"class": "btn btn-primary", "id": "consent-manager-button-1"}, ""}, {map[string]string{"class": "accept-reject-buttons"}, ""}, {map[string]string{"id": "accept", "class": "reject"}, ""}, {map[string]string{"class": "necessary"}, ""}, {map[string]string{"class": "btn disabled"}, ""}, {nil, ""},
+	} {
+		if got, _, _ := c.Named(x.attrs); got != x.want {
+			t.Errorf("%v is %q, want %q", x.attrs, got, x.want)
+		}
+	}
+	for _, x := range []struct {
+		text, class string
+		want        pc.Action
+	}{{"", "cookies-accept", pc.ActAccept}, {"→", "js-refuse", pc.ActReject}, {"Дозволити", "js-allow-all", pc.ActAccept}, {"Reject all", "btn-accept", pc.ActReject}, {"OK", "btn-accept", pc.ActAcknowledge}, {"Necessary cookies", "decline-btn", pc.ActReject}, {"Add to basket", "agree", pc.ActOther}} {
+		if got := c.Control(classifier.ControlRow{Text: x.text, Tag: "button", Attrs: map[string]string{"class": x.class}}); got.Action != x.want {
+			t.Errorf("%q of class %q is %s (%s), want %s", x.text, x.class, got.Action, got.Why, x.want)
+		}
+	}
+}
