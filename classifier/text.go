@@ -75,7 +75,7 @@ func grammar() []phrase {
 			// The off switch of a notice about statistics.
 			`(?:désactiver|desactivar|disattiva(?:re)?|wyłącz|desligar|desativar|dezactiv\pL+|diffodd|analluogi|stäng av|slå) `+counted+`(?: fra)?`, counted+` (?:abschalten|ausschalten|deaktivieren|uitzetten|uitschakelen)`,
 			// A negation, or “without”, before a word for accepting.
-			`sans (?:accepter|consentir|cookies)`, `(?:je )?n'accepte[rz]? (?:pas|rien|aucun)`, `ne (?:pas|plus) accepter`, `ohne (?:zu )?(?:akzeptieren|annehmen|zustimmen|cookies)`, `nicht (?:akzeptieren|annehmen|zustimmen|zulassen|erlauben|einverstanden)`, `sin (?:aceptar|cookies)`, `no (?:acepto|aceptar|permitir|consiento)`, `senza (?:accettare|cookie)`, `non (?:accetto|accettare|acconsento|consentire)`,
+			`sans (?:accepter|consentir|cookies)`, `(?:je )?n'?accepte[rz]? (?:pas|rien|aucun)`, `ne (?:pas|plus) accepter`, `ohne (?:zu )?(?:akzeptieren|annehmen|zustimmen|cookies)`, `nicht (?:akzeptieren|annehmen|zustimmen|zulassen|erlauben|einverstanden)`, `sin (?:aceptar|cookies)`, `no (?:acepto|aceptar|permitir|consiento)`, `senza (?:accettare|cookie)`, `non (?:accetto|accettare|acconsento|consentire)`,
 			`zonder (?:te )?(?:accepteren|toestemming|akkoord|cookies)`, `niet (?:accepteren|akkoord|toestaan)`, `bez (?:akceptacji|akceptowania|zgody)`, `nie (?:zgadzam się|akceptuj\pL*|wyrażam zgody|zezwala\pL*)`, `sem aceitar`, `não (?:aceit\pL+|concordo|permit\pL+)`, `fără (?:a )?accept\pL*`, `nu (?:accept\pL*|permite\pL*|sunt de acord)`, `utan att (?:acceptera|godkänna)`, `inte (?:acceptera|godkänna|tillåta)`, `(?:acceptera|godkänn|tillåt) inte`, `uden (?:at )?accept\pL*`, `(?:accepter|tillad|godkend)\pL* ikke`,
 			`heb (?:dderbyn|derbyn|gytuno|gydsynio|gwcis)`, `(?:nid wyf(?: i)?(?: yn|'n)|dydw i ddim yn|dw i ddim yn) (?:derbyn|cytuno|caniatáu)`, `peidi(?:o|wch) â (?:derbyn|chaniatáu|chytuno|defnyddio)`, `anghytuno`,
 			`gwrthod`, `gwrthodwch`, `dim diolch`, `(?:hanfodol|angenrheidiol) yn unig`, `(?:dim ond|defnyddio|derbyn)(?: y| cwcis)* (?:hanfodol|angenrheidiol)`,
@@ -152,7 +152,20 @@ func (c *Classifier) label(text string) label {
 		said.why += fmt.Sprintf("; the model of words is not sure (%s %.2f)", guess, sure)
 		return said
 	}
-	return label{pc.ActOther, .5, fmt.Sprintf("its text says nothing that is known; the model of words is not sure (%s %.2f)", guess, sure), false}
+	return label{pc.ActOther, c.none(p), fmt.Sprintf("its text says nothing that is known; the model of words is not sure (%s %.2f)", guess, sure), false}
+}
+
+// none is how sure the model is that a text is neither a choice nor a way to one,
+// whatever else it may be. It stays below what counts as sure.
+func (c *Classifier) none(p []float64) float64 {
+	sum := 0.0
+	for i, class := range c.model.Classes {
+		switch pc.Action(class) {
+		case pc.ActOther, pc.ActPolicy, pc.ActToggle, pc.ActVendors, pc.ActPay:
+			sum += p[i]
+		}
+	}
+	return math.Round(100*min(.75, max(.4, sum))) / 100
 }
 
 // How sure the model must be, and how sure in a script of which it has seen only

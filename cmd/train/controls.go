@@ -27,9 +27,11 @@ func roles() []string {
 	return out
 }
 
-// options are those of the model that is part of the program.
+// options are those of the model that is part of the program. Sure is what fits
+// best the rows that a model was not shown, in five folds by text: mean loss .271,
+// where 1 has .300 and 1.6 has .283.
 func options() ngram.Options {
-	return ngram.Options{Bits: 15, Epochs: 12, Rate: .25, Decay: 1e-6, Smooth: .05}
+	return ngram.Options{Bits: 15, Epochs: 12, Rate: .25, Decay: 1e-6, Smooth: .05, Sure: 1.3}
 }
 
 // alone are words that autoconsent's patterns take for a refusal, and that on

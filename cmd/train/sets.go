@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -105,15 +106,20 @@ func controlSets(data string) ([]set, error) {
 	}
 	web := set{name: "web", what: "buttons of sites in GB, DE, FR, NL, CA and others; labels by a language model, corrected by hand (DuckDuckGo)"}
 	english := set{name: "web-en", what: "of these, the texts that are English"}
+	agreed := set{name: "web-en-mended", what: "web-en with its labels mended by three rules: prose of more than 14 words is no control and left out; a text about what is selected, or the visitor's own settings, that is labelled accept saves, which those labels have no class for; what is needed, by its name alone, is a category"}
 	for _, r := range rs {
 		x := row{"ddg", "", r["role_derived"], r["text"]}
 		web.rows = append(web.rows, x)
 		if isEnglish(x.text) {
 			english.rows = append(english.rows, x)
+			if role := mended(x); role != "" {
+				x.role = role
+				agreed.rows = append(agreed.rows, x)
+			}
 		}
 	}
 	if rs != nil {
-		out = append(out, web, english)
+		out = append(out, web, english, agreed)
 	}
 	if rs, err = table(at("controls-cmp-translations.tsv")); err != nil {
 		return nil, err
@@ -161,6 +167,26 @@ func controlSets(data string) ([]set, error) {
 		out = append(out, *off["en"], *off["cy"], *off[""])
 	}
 	return out, nil
+}
+
+var (
+	chosen = regexp.MustCompile(`\b(?:selected|selection|selections|(?:my|these|cookie) (?:choices|settings|preferences))\b`)
+	need   = regexp.MustCompile(`^\W*(?:strictly )?(?:necessary|essential|required|mandatory)(?: cookies| functions)?$`)
+)
+
+// mended is the role of a text of web, where a rule shows that its label could
+// not say it; "" is that no control says such a text.
+func mended(r row) string {
+	text := strings.ToLower(r.text)
+	switch {
+	case len(strings.Fields(text)) > 14:
+		return ""
+	case r.role == "accept" && chosen.MatchString(text):
+		return "save"
+	case r.role == "reject" && need.MatchString(text):
+		return "toggle"
+	}
+	return r.role
 }
 
 // isEnglish tells whether a text has words that are English and not those of
