@@ -113,7 +113,7 @@ func (c *Classifier) Banner(p *pc.Page, layer int) (pc.Banner, bool) {
 		return pc.Banner{}, false
 	}
 	n := &p.Nodes[best.node]
-	b := pc.Banner{CMP: c.cmp(t, best.node), Kind: kind(t, best.node), Language: language(p, best.text), Text: cut(best.text, 4000), Node: best.node, Controls: best.controls}
+	b := pc.Banner{CMP: c.cmp(t, best.node), Kind: kind(t, t.stands(best)), Language: language(p, best.text), Text: cut(best.text, 4000), Node: best.node, Controls: best.controls}
 	if n.Box != nil {
 		b.Box = *n.Box
 	} else {
@@ -621,6 +621,26 @@ func firstOf(ss ...string) string {
 	return ""
 }
 
+// stands is the part of a banner that stands over the page: the banner itself,
+// or what holds its controls, when only a wrapper around that is named after consent.
+func (t *tree) stands(cd *candidate) int {
+	if t.fixed[cd.node] {
+		return cd.node
+	}
+	for _, ct := range cd.controls {
+		over := -1
+		for k := ct.Node; k > cd.node; k = t.page.Nodes[k].Parent {
+			if t.fixed[k] {
+				over = k
+			}
+		}
+		if over >= 0 && t.visible[over] {
+			return over
+		}
+	}
+	return cd.node
+}
+
 // kind names the layout by the banner's place.
 func kind(t *tree, i int) string {
 	b := t.extent(i)
@@ -679,9 +699,9 @@ func language(p *pc.Page, text string) string {
 		lang  string
 		words []string
 	}{
-		{"en", []string{"the", "and", "we", "you", "your", "our", "to", "use"}}, {"cy", []string{"rydym", "yn", "eich", "cwcis", "ni", "i", "ar", "ein", "hyn"}},
+		{"en", []string{"the", "and", "we", "you", "your", "our", "to", "use"}}, {"cy", []string{"rydym", "yn", "eich", "cwcis", "ni", "yr", "ar", "ein", "hyn", "neu", "mae", "gallwch"}},
 		{"de", []string{"wir", "und", "die", "sie", "ihre", "zu"}}, {"fr", []string{"nous", "les", "vous", "et", "votre", "des"}}, {"es", []string{"el", "los", "para", "y", "su", "nuestro"}},
-		{"it", []string{"il", "gli", "per", "e", "di", "nostro"}}, {"nl", []string{"wij", "het", "een", "en", "van", "uw", "je"}}, {"pl", []string{"i", "na", "się", "nasze", "w"}},
+		{"it", []string{"il", "gli", "per", "e", "di", "nostro", "che", "della"}}, {"nl", []string{"wij", "het", "een", "en", "van", "uw", "je"}}, {"pl", []string{"i", "na", "się", "nasze", "w"}},
 		{"pt", []string{"os", "para", "você", "nosso", "e", "seu"}}, {"ro", []string{"și", "la", "pe", "vă", "cu", "să", "pentru"}}, {"sv", []string{"vi", "och", "att", "för", "din"}}, {"da", []string{"vi", "og", "til", "at", "dine"}},
 	}
 	best, most := "", 1

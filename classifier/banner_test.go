@@ -112,3 +112,18 @@ func TestWhatAuthorsCallControls(t *testing.T) {
 		}
 	}
 }
+
+// A wrapper that is named after consent, around what stands over the page, does
+// not make it part of the page.
+func TestTheKindOfWhatStandsInAWrapper(t *testing.T) {
+	p := bar("We use cookies to run this site and, if you agree, to show advertising.", "Accept all", "Reject all")
+	for i := 2; i < len(p.Nodes); i++ {
+		p.Nodes[i].Parent++
+	}
+	wrapper := pc.Node{Parent: 1, Tag: "div", Attrs: map[string]string{"id": "usercentrics-root"}, Box: &pc.Box{Y: 2990, W: 1366}, Style: &pc.Style{Opacity: 1}}
+	p.Nodes = append(p.Nodes[:2:2], append([]pc.Node{wrapper}, p.Nodes[2:]...)...)
+	p.Nodes[3].Parent = 2
+	if b, ok := newClassifier(t).Banner(p, 1); !ok || b.Kind != "bar" {
+		t.Errorf("%v, kind %s, node %d", ok, b.Kind, b.Node)
+	}
+}
