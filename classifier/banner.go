@@ -701,7 +701,7 @@ func language(p *pc.Page, text string) string {
 	}{
 		{"en", []string{"the", "and", "we", "you", "your", "our", "to", "use"}}, {"cy", []string{"rydym", "yn", "eich", "cwcis", "ni", "yr", "ar", "ein", "hyn", "neu", "mae", "gallwch"}},
 		{"de", []string{"wir", "und", "die", "sie", "ihre", "zu"}}, {"fr", []string{"nous", "les", "vous", "et", "votre", "des"}}, {"es", []string{"el", "los", "para", "y", "su", "nuestro"}},
-		{"it", []string{"il", "gli", "per", "e", "di", "nostro", "che", "della"}}, {"nl", []string{"wij", "het", "een", "en", "van", "uw", "je"}}, {"pl", []string{"i", "na", "się", "nasze", "w"}},
+		{"it", []string{"il", "gli", "per", "e", "di", "nostro", "che", "della"}}, {"nl", []string{"wij", "het", "een", "en", "van", "uw", "je"}}, {"pl", []string{"na", "się", "nasze", "w", "do", "jest", "lub", "oraz"}},
 		{"pt", []string{"os", "para", "você", "nosso", "e", "seu"}}, {"ro", []string{"și", "la", "pe", "vă", "cu", "să", "pentru"}}, {"sv", []string{"vi", "och", "att", "för", "din"}}, {"da", []string{"vi", "og", "til", "at", "dine"}},
 	}
 	best, most := "", 1

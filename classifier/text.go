@@ -58,11 +58,12 @@ func grammar() []phrase {
 		whole(pc.ActOther, .85, `(?:yes|(?:i )?(?:agree|accept))\W+(?:and )?enter(?: .*)?`, `.*\b(?:i am|i'm) (?:at least|over|aged?) \d+.*`),
 		whole(pc.ActOther, .8, `(?:cookie consent|consent management|cookie banner) (?:by|from|tool|plugin|plug-in|solution|software|platform)(?: .*)?`),
 		whole(pc.ActPolicy, .8, `how (?:to|do i|can i) (?:accept|reject|refuse|disable|block|manage|change|delete|control|opt out|turn off|withdraw)[^.]*`, `sut (?:i|ydw i'n) (?:wrthod|gwrthod|analluogi|rwystro|reoli|rheoli|newid|ddileu|dileu)[^.]*`),
+		whole(pc.ActOther, .8, `(?:do|would|can|will) (?:you|we|i) .*`, `(?:i )?(?:agree to|accept|have read)(?: all)?(?: the| our| these)? (?:terms|conditions|t&cs)(?: (?:and|of|&) (?:conditions|use|service))?`),
 		// One of several answers about one kind, as public services write it on the page of their cookies.
 		whole(pc.ActToggle, .85, `(?:do not use|don't use|use) cookies (?:that|which) .*`, `(?:peidi(?:o|wch) â defnyddio|defnyddi(?:o|wch)) g?cwcis (?:sy'n|sydd'n|i|er mwyn) .*`),
 		p(pc.ActPay, .9, `subscribe`, `subscription`, `pay`, `pay to reject`, `buy`, `purchase`, `premium`, `ad-free`, `tanysgrifio`, `abonnieren`, `pur-abo`, `s'abonner`, `suscribirse`, `abbonati`),
 		// A choice between both is a way to the settings, not a choice.
-		p(pc.ActSettings, .7, `(?:accept|allow|agree) or (?:reject|refuse|decline|manage|customi[sz]e)`, `(?:reject|manage) or (?:accept|reject|object)`, `(?:accept|allow)/(?:reject|deny)`),
+		p(pc.ActSettings, .7, `(?:accept|allow|agree) or (?:reject|refuse|decline|manage|customi[sz]e)`, `(?:reject|refuse|decline|manage)(?: all)? or (?:accept|reject|object|manage|customi[sz]e|settings)`, `(?:choose|select|decide) which cookies[^.]*`, `(?:accept|allow)/(?:reject|deny)`),
 		p(pc.ActSave, .93, `(?:accept|allow|confirm|save|apply|use|keep|submit|agree to)(?: and (?:close|exit|continue))?(?: my| the| your| these| current| cookie| consent| privacy)*(?: selected| selection| selections| choice| choices| preferences?| settings?| options)(?: cookies)?(?: and (?:close|exit|continue))?`,
 			`(?:(?:accept|allow|use) )?only(?: the| my)? (?:selected|selection|chosen)(?: cookies)?`, `(?:selected|selection|chosen)(?: cookies)? only`, `save`, `save(?: &| and) (?:close|exit|accept|continue)`, `confirm`, `apply`, `update(?: my| your| these)+ (?:preferences|settings|choices)`, `cadw`, `cadwch`, `cadarnhau`,
 			`speichern`, `auswahl (?:erlauben|bestätigen|speichern|akzeptieren)`, `enregistrer`, `confirmer`, `valider`, `guardar`, `confirmar`, `salva`, `conferma`, `opslaan`, `bevestig(?:en)?`, `zapisz`, `potwierdź`, `spara`, `bekräfta`, `gem`, `bekræft`, `salvează`, `salvați`, `confirm[ăa](?:ți)?`),
@@ -70,7 +71,7 @@ func grammar() []phrase {
 		p(pc.ActReject, .97,
 			needed, `(?:accepter|autoriser)(?: les)?(?: cookies)?(?: strictement)? (?:nécessaires|essentiels|obligatoires|techniques)`, `(?:aceptar|permitir)(?: las)?(?: cookies)?(?: estrictamente)? (?:necesarias|esenciales|técnicas)`, `(?:accetta|consenti)(?: i)?(?: cookie)?(?: strettamente)? (?:necessari|essenziali|tecnici)`, `beperkt (?:toestaan|accepteren)`,
 			`reject`+all, `refuse`+all, `decline`+all, `deny`+all, `disagree`, `opt[- ]?out`, `object to all`, `(?:do not|don't|dont|never) (?:accept|allow|consent|agree|track|use)`, `i do not`, `no,? thanks?`, `no,? thank you`,
-			`(?:only|just)(?: use| accept| allow| the)* `+needful, needful+`(?: cookies?)? only`, `(?:use|accept|allow|keep|continue with)(?: only| just| the)* `+needful+`(?: cookies?)?(?: only)?`,
+			`(?:only|just)(?: use| accept| allow| the)* `+needful, needful+`(?: cookies?)? only`, `(?:use|accept|allow|keep|(?:continue|proceed|browse) with)(?: only| just| the)* (?:`+needful+`(?: cookies?)?(?: only)?|(?:bare )?essentials|basics)`, `(?:accept|allow|agree to|consent to) none`, `none of (?:them|these)`,
 			`(?:continue|proceed|browse) without(?: accepting| agreeing| consent| consenting| cookies| tracking)*`, `without accepting`, `(?:disable|block|turn off|switch off|withdraw)(?: all| consent| everything)`, `disallow`, `not now`, `refuse everything`, `leave(?: them)? off`, `(?:turn|switch) (?:the |these |our )?(?:them|all|everything|`+counted+`) off`, `no cookies`, `cookies? blokkeren`, `(?:keine|geen|dim) (?:cookies|cwcis)`, `(?:aucun|pas de) cookies?`, `nessun cookie`, `ningun[ao] cookie`,
 			// The off switch of a notice about statistics.
 			`(?:désactiver|desactivar|disattiva(?:re)?|wyłącz|desligar|desativar|dezactiv\pL+|diffodd|analluogi|stäng av|slå) `+counted+`(?: fra)?`, counted+` (?:abschalten|ausschalten|deaktivieren|uitzetten|uitschakelen)`,
@@ -82,6 +83,7 @@ func grammar() []phrase {
 			`ablehnen`, `alle ablehnen`, `nur (?:notwendig|erforderlich|essen[tz]iell|wesentlich|nötig|technisch)\pL*`, `ohne (?:einwilligung|zustimmung)`, `refuser`, `tout refuser`, `je refuse`, `continuer sans accepter`, `(?:uniquement|seulement)[^.]* nécessaires`,
 			`rechazar`, `rechazo`, `denegar`, `(?:solo|sólo)[^.]* necesarias`, `rifiuta(?:re)?`, `rifiuto`, `solo(?: i)?(?: cookie)? necessari`, `continua senza accettare`, `weigeren`, `weiger`, `afwijzen`, `alleen (?:noodzakelijke?|functionele?)`,
 			`odrzu\pL*`, `tylko niezbędne`, `rejeitar`, `recusar`, `apenas[^.]* necessários`, `respinge\pL*`, `refuz\pL*`, `doar(?: cele| cookie-urile)? (?:strict )?necesare`, `avvisa`, `neka`, `endast nödvändiga`, `afvis`, `kun nødvendige`),
+		p(pc.ActAccept, .9, `(?:accept|allow|agree to) all (?:partners|vendors|suppliers)`),
 		p(pc.ActVendors, .85, `vendors?`, `our partners`, `partners?`, `suppliers?`, `partneriaid`, `partner anzeigen`, `partenaires`, `socios`),
 		p(pc.ActAccept, .97,
 			`(?:accept|allow|enable)`+all, `(?:i )?(?:agree|consent|accept)(?: to| and)?(?: all| close| continue| proceed)*`, `yes,? (?:i'm happy|i accept|i agree|accept|that's fine)`, `yes`, `i'm (?:happy|ok|okay) with[^.]*`, `opt[- ]?in`, `turn on all`, `accept recommended settings`,
