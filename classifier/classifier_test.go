@@ -45,6 +45,8 @@ func TestLabels(t *testing.T) {
 		"Only selected": pc.ActSave, "All cookies": pc.ActAccept, "How to disable cookies": pc.ActPolicy, "Update preferences": pc.ActSettings,
 		// No single choice, and no choice about storage.
 		"Accept all / Reject all": pc.ActOther, "Customise Reject all Accept all": pc.ActOther, "I agree, enter": pc.ActOther, "Accept all, I am at least 24": pc.ActOther, "(opt-out)": pc.ActOther, "Cookie consent by Example": pc.ActOther, "Turn the sound off": pc.ActOther,
+		"Accept none": pc.ActReject, "Accept the essentials": pc.ActReject, "Accept all partners": pc.ActAccept, "Troi pob cwci ymlaen": pc.ActAccept, "Troi cwcis i ffwrdd": pc.ActReject, "Choose which cookies to allow": pc.ActSettings, "Dewis pa gwcis i'w caniatáu": pc.ActSettings, "Cau dewisiadau cwcis": pc.ActClose,
+		"Do you accept cookies?": pc.ActOther, "I accept the terms of use": pc.ActOther, "Gwrthod sbwriel": pc.ActOther,
 		"Do not use cookies that measure my website use": pc.ActToggle, "Peidiwch â defnyddio cwcis sy’n cofio fy ngosodiadau": pc.ActToggle,
 		"Dismiss this message": pc.ActClose, "Bwrw golwg dros ddewisiadau cwcis": pc.ActSettings, "No, decline extras": pc.ActReject,
 	} {
