@@ -252,9 +252,18 @@ func (t *tree) inFrame(i int) bool {
 	return false
 }
 
+// loose are words of the matter that much else on a page speaks of too.
+func loose() []string {
+	return []string{"consent", "cydsyniad", "privacy", "preifatrwydd", "partners", "advertising", "hysbysebu", "use your data", "datenschutz", "privacidad"}
+}
+
+// outright is a control's text that no other dialog would have: it speaks of all
+// or of what is needed, of cookies, consent or purposes. It is constant.
+var outright = regexp.MustCompile(`cookie|cwci|consent|purposes|options|preferences|(?:^| )all(?: |$)|necessary|essential|required|non-essential|pob|popeth|holl |hanfodol|angenrheidiol|cydsyn|dewisiadau|(?:^| )all(?:e|es|en|a)(?: |$)|notwendig|erforderlich|einwillig|einstellung|(?:^| )tou[ts]|nécessaire|paramétr|tod[oa]s?(?: |$)|necesari|configur|tutt[oi]|necessari|personalizza|noodzakelijk|instelling|voorkeur|wszystk|niezbęd|ustawie|tudo|necessári|defini|toate|necesar|setări|nödvänd|nødvend|inställning|indstilling`)
+
 // storageWords are words of the matter itself.
 func storageWords() []string {
-	return []string{"cookie", "cwci", "consent", "cydsyniad", "gdpr", "tracking", "tracio", "trackers", "similar technologies", "technolegau tebyg", "personal data", "data personol", "privacy", "preifatrwydd", "partners", "legitimate interest", "store and/or access", "advertising", "hysbysebu", "einwilligung", "datenschutz", "consentement", "cookies", "privacidad", "consenso", "toestemming", "zgod", "samtycke", "samtykke"}
+	return []string{"cookie", "cwci", "consent", "cydsyniad", "gdpr", "tracking", "tracio", "trackers", "similar technologies", "technolegau tebyg", "personal data", "data personol", "privacy", "preifatrwydd", "partners", "legitimate interest", "store and/or access", "device information", "use your data", "advertising", "hysbysebu", "einwilligung", "datenschutz", "consentement", "cookies", "privacidad", "consenso", "toestemming", "zgod", "samtycke", "samtykke"}
 }
 
 // countsVisits is what a notice of statistics says that it does: narrower than
@@ -262,6 +271,11 @@ func storageWords() []string {
 var countsVisits = toldRE(`(?:use|uses|using|with|collect|collects)(?: our| its)?(?: own)?(?: first-party| anonymous| privacy-friendly| cookieless| google| matomo| adobe)* (?:web )?(?:analytics|statistics)`, `(?:count|measure)s?(?: the| our)? (?:visits|visitors|audience)`, `(?:visitor|visit|usage|website|web) (?:statistics|analytics)`,
 	`(?:cyfrif|mesur) (?:ymweliad|ymwelwyr)`, `(?:ystadegau|hystadegau|dadansoddeg) (?:ymwelwyr|ein hunain|gwe)`, `zähl\pL+ (?:wir )?(?:die )?besuche`, `(?:besuchs?|zugriffs|web|nutzungs)-?statistik`, `compt\pL+ les visites`, `mesure d'audience`, `statistiques de (?:visite|fréquentation)`, `cont\pL+ (?:las|le|as) visit\pL+`, `estad[ií]sticas de (?:visitas|uso)`,
 	`statistiche (?:di|sulle) visit`, `tel(?:t|len) (?:de )?bezoeken`, `bezoek(?:ers)?statistieken`, `licz\pL+ wizyt`, `statystyk\pL* (?:odwiedzin|wizyt)`, `estatísticas de (?:visitas|utilização)`, `număr\pL+ vizit`, `räknar besök`, `besöksstatistik`, `tæller besøg`, `besøgsstatistik`)
+
+// onlyLoose tells whether a text has none but loose words.
+func onlyLoose(low string) bool {
+	return !slices.ContainsFunc(storageWords(), func(w string) bool { return !slices.Contains(loose(), w) && strings.Contains(low, w) })
+}
 
 // rate scores one container; nil when it cannot be a banner at all.
 func (c *Classifier) rate(t *tree, i int, hinted, over bool, layer int) *candidate {
@@ -292,6 +306,7 @@ func (c *Classifier) rate(t *tree, i int, hinted, over bool, layer int) *candida
 	counts := false
 	if len(text) < 1500 && (over || hinted) && countsVisits.MatchString(text) {
 		_, counts = offSwitch(text)
+		counts = counts || roles[pc.ActReject]
 	}
 	// The second layer of a banner need not say again what it is about.
 	if words == 0 && !counts && (layer == 1 || !roles[pc.ActSave] && !roles[pc.ActReject]) {
@@ -307,7 +322,8 @@ func (c *Classifier) rate(t *tree, i int, hinted, over bool, layer int) *candida
 	if over {
 		cd.add(0.7, "it stands over the page")
 	}
-	if says(low, "we use cookies", "uses cookies", "use of cookies", "use cookies", "use some essential cookies", "store and/or access", "information on your device", "cookies on ", "your consent", "cookies to ", "yn defnyddio cwcis", "defnyddio cwcis", "defnyddio dim ond y cwcis", "cwcis ar ", "verwenden cookies", "utilisons des cookies", "utilizamos cookies", "utilizziamo", "gebruiken cookies", "używamy", "använder", "bruger cookies", "folosește cookie", "folosim cookie") {
+	sentence := says(low, "we use cookies", "uses cookies", "use of cookies", "use cookies", "use some essential cookies", "store and/or access", "information on your device", "cookies on ", "your consent", "cookies to ", "yn defnyddio cwcis", "defnyddio cwcis", "defnyddio dim ond y cwcis", "cwcis ar ", "verwenden cookies", "utilisons des cookies", "utilizamos cookies", "utilizziamo", "gebruiken cookies", "używamy", "använder", "bruger cookies", "folosește cookie", "folosim cookie")
+	if sentence {
 		cd.add(1.2, "a sentence about the use of cookies")
 	} else if counts {
 		cd.add(1.2, "it tells of statistics and how they are switched off")
@@ -320,6 +336,9 @@ func (c *Classifier) rate(t *tree, i int, hinted, over bool, layer int) *candida
 	}
 	if n > 0 {
 		cd.add(min(2.4, 1.2*n), fmt.Sprintf("%.0f of accept, reject, settings", n))
+	}
+	if words > 0 && !hinted && !sentence && !counts && n < 3 && layer == 1 && onlyLoose(low) && !slices.ContainsFunc(controls, func(ct pc.Control) bool { return ct.Action != pc.ActPolicy && outright.MatchString(normal(ct.Text)) }) {
+		cd.add(-1.5, "none of its words or controls is about storage alone")
 	}
 	if roles[pc.ActSave] || roles[pc.ActAcknowledge] {
 		cd.add(0.6, "save or OK")

@@ -44,6 +44,18 @@ func TestNoticesOfStatistics(t *testing.T) {
 		{"Sign in to go on reading. Members see no adverts.", []string{"Sign in", "Not now"}, false},
 		{"Hello! How can we help? We measure how quickly we answer.", []string{"Chat", "Close"}, false},
 		{"Our app is faster. See how many use it.", []string{"Open the app", "Not now"}, false},
+
+		// Words that much else speaks of need a control that no other dialog has.
+		{"We value your privacy.", []string{"Accept all", "Reject all", "Customise"}, true},
+		{"We use technologies to store and/or access device information.", []string{"Accept", "Deny", "View preferences"}, true},
+		{"Welcome. This site asks for consent to use your data.", []string{"Consent", "Manage options"}, true},
+		{"We use analytics to understand how people use our website.", []string{"Accept", "Decline"}, true},
+		{"Before we chat, do you consent to this conversation being recorded?", []string{"I agree", "No"}, false},
+		{"We have updated our terms and privacy policy.", []string{"Accept", "Close"}, false},
+		{"Take part in our survey about privacy.", []string{"Yes", "No, thanks"}, false},
+		{"Two partners, one prize! Enter our draw.", []string{"Accept", "Decline"}, false},
+		{"Subscribe to our newsletter. We respect your privacy.", []string{"Sign up", "No, thanks"}, false},
+		{"Our advertising rates.", []string{"OK", "Settings"}, false},
 	} {
 		b, ok := c.Banner(bar(x.text, x.buttons...), 1)
 		if ok != x.want {
