@@ -6,7 +6,8 @@
 // Banners are found by an additive score whose terms are named in the claim:
 // see banner.go. Controls are read by facts of the DOM first, then by their
 // text: by phrases, and by a linear model of words where a phrase is not all that
-// is said, see text.go; it is made by cmd/train. Purposes are looked up in lists of our own
+// is said, see text.go; it is made by cmd/train. What authors call a control
+// in attributes is asked where its text says nothing, see attributes.go. Purposes are looked up in lists of our own
 // (storage.tsv, hosts.tsv) with a check of the value's shape, then by patterns of
 // names that sites need, then in tables of others (names.tsv, owners.tsv), see
 // tables.go, else they are unknown. Unknown never flags: it is an answer, not a failure.

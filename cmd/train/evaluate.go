@@ -184,7 +184,7 @@ func evaluate(ctx context.Context, cache, data string) error {
 		seen[fold(r.text)] = true
 	}
 	a := accuracy{Classifier: cls.Version(), Lists: cls.Lists(), Rows: len(rows), LeftOut: map[string]*marks{}, Cost: map[string]float64{}, Machine: fmt.Sprintf("%s/%s, %d CPUs, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())}
-	for _, f := range []string{"controls.model", "names.tsv", "owners.tsv", "storage.tsv", "hosts.tsv"} {
+	for _, f := range []string{"controls.model", "names.tsv", "owners.tsv", "storage.tsv", "hosts.tsv", "attributes.tsv"} {
 		fi, err := os.Stat(filepath.Join("classifier", "lists", f))
 		if err != nil {
 			return err
