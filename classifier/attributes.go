@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	pc "pecrawler"
 )
@@ -12,7 +13,8 @@ import (
 // attributeWords are what authors call a control that does something; see lists/attributes.tsv.
 type attributeWords struct {
 	action pc.Action // "" of a word that says nothing of a control, toggle and other as the list has it
-	words  []string
+	parts  []string  // words of five letters and more, which may be part of another
+	whole  []string  // shorter ones, which stand by themselves
 }
 
 func (c *Classifier) readAttributes(name, text string) error {
@@ -26,7 +28,11 @@ func (c *Classifier) readAttributes(name, text string) error {
 			return fmt.Errorf("%s: %q is no action", name, f[0])
 		}
 		for _, word := range strings.Split(f[2], "|") {
-			w.words = append(w.words, strings.ReplaceAll(word, " ", ""))
+			if word = strings.ReplaceAll(word, " ", ""); utf8.RuneCountInString(word) < 5 {
+				w.whole = append(w.whole, word)
+			} else {
+				w.parts = append(w.parts, word)
+			}
 		}
 		c.attributes = append(c.attributes, w)
 	}
@@ -38,8 +44,12 @@ func (c *Classifier) readAttributes(name, text string) error {
 // Names that speak for accepting and for refusing are those of a block, and say
 // nothing. "" is that nothing is said.
 func (c *Classifier) Named(attrs map[string]string) (action pc.Action, where, name string) {
+	return namedBy(attrs, c.saidBy)
+}
+
+func namedBy(attrs map[string]string, saidBy func(string) pc.Action) (action pc.Action, where, name string) {
 	for _, v := range namesOf(attrs) {
-		a := c.saidBy(v.name)
+		a := saidBy(v.name)
 		switch {
 		case a == "" || a == action:
 		case action == "":
@@ -100,18 +110,19 @@ func (c *Classifier) saidBy(name string) pc.Action {
 	glued := " " + strings.Join(tokens, "") + " "
 	said := map[pc.Action]bool{}
 	for _, a := range c.attributes {
-		for _, w := range a.words {
-			switch {
-			case len([]rune(w)) < 5 && slices.Contains(tokens, w):
-				tokens = slices.DeleteFunc(tokens, func(t string) bool { return t == w })
-			case len([]rune(w)) >= 5 && strings.Contains(glued, w):
-				glued = strings.ReplaceAll(glued, w, " ")
-			default:
-				continue
+		found := false
+		for _, w := range a.parts {
+			if strings.Contains(glued, w) {
+				glued, found = strings.ReplaceAll(glued, w, " "), true
 			}
-			if a.action != "" {
-				said[a.action] = true
+		}
+		for _, w := range a.whole {
+			if slices.Contains(tokens, w) {
+				tokens, found = slices.DeleteFunc(tokens, func(t string) bool { return t == w }), true
 			}
+		}
+		if found && a.action != "" {
+			said[a.action] = true
 		}
 	}
 	if said[pc.ActOther] || said[pc.ActAccept] && said[pc.ActToggle] { // to accept what is needed is to refuse the rest
@@ -119,12 +130,12 @@ func (c *Classifier) saidBy(name string) pc.Action {
 		said[pc.ActReject] = true
 	}
 	choices := []pc.Action{pc.ActAccept, pc.ActReject, pc.ActSave}
-	found := slices.DeleteFunc(choices, func(a pc.Action) bool { return !said[a] })
+	of := slices.DeleteFunc(choices, func(a pc.Action) bool { return !said[a] })
 	switch {
-	case len(found) > 1:
+	case len(of) > 1:
 		return ""
-	case len(found) == 1:
-		return found[0]
+	case len(of) == 1:
+		return of[0]
 	}
 	for _, a := range []pc.Action{pc.ActClose, pc.ActPolicy, pc.ActVendors, pc.ActSettings} {
 		if said[a] {
@@ -142,11 +153,18 @@ func opposed(a, b pc.Action) bool {
 
 // named reads the attributes of a control whose text says nothing, or only what
 // it could be about; a text that surely says something else is believed before them.
-func (c *Classifier) named(n *pc.Node, said label, mute bool) (label, bool) {
-	if !mute && said.action == pc.ActOther && said.confidence >= .8 {
+func (c *Classifier) named(t *tree, n *pc.Node, said label, mute bool) (label, bool) {
+	if !mute && said.action == pc.ActOther && (said.confidence >= .8 || said.whole && said.confidence >= .7) { // prose, and what is read as a whole
 		return label{}, false
 	}
-	a, where, name := c.Named(n.Attrs)
+	a, where, name := namedBy(n.Attrs, func(name string) pc.Action { // classes are many, and the same ones
+		a, known := t.names[name]
+		if !known {
+			a = c.saidBy(name)
+			t.names[name] = a
+		}
+		return a
+	})
 	if a == "" || a == pc.ActClose && !mute || said.action == pc.ActToggle && a != pc.ActReject {
 		return label{}, false
 	}

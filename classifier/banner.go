@@ -19,15 +19,16 @@ const hintWords = `cookie|consent|gdpr|ccpa|cmp|privacy|klaro|tarteaucitron|orej
 // tree is a page with what the score needs, computed once.
 type tree struct {
 	page    *pc.Page
-	end     []int            // one behind the last node of the subtree
-	visible []bool           // laid out, not hidden, not faded out
-	fixed   []bool           // stands over the page, itself or by an ancestor
-	labels  map[string]label // of the texts read so far: containers hold each other, and the same controls
+	end     []int                // one behind the last node of the subtree
+	visible []bool               // laid out, not hidden, not faded out
+	fixed   []bool               // stands over the page, itself or by an ancestor
+	labels  map[string]label     // of the texts read so far: containers hold each other, and the same controls
+	names   map[string]pc.Action // of the names in attributes read so far
 }
 
 func (c *Classifier) newTree(p *pc.Page) *tree {
 	n := len(p.Nodes)
-	t := &tree{page: p, end: make([]int, n), visible: make([]bool, n), fixed: make([]bool, n), labels: map[string]label{}}
+	t := &tree{page: p, end: make([]int, n), visible: make([]bool, n), fixed: make([]bool, n), labels: map[string]label{}, names: map[string]pc.Action{}}
 	clear := make([]bool, n) // not faded out by an ancestor
 	for i := range p.Nodes {
 		nd := &p.Nodes[i]
@@ -563,7 +564,7 @@ func (c *Classifier) control(t *tree, i, layer int) (pc.Control, bool) {
 		l, basis = label{a, .85, "consent managers name this control “" + mark + "”", false}, "dom"
 	}
 	if l.action == pc.ActOther {
-		if named, ok := c.named(n, said, ct.Text == ""); ok {
+		if named, ok := c.named(t, n, said, ct.Text == ""); ok {
 			l, basis = named, "dom"
 		}
 		if m := shaming(normal(ct.Text)); m != "" {
