@@ -6,17 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/net/publicsuffix"
 
 	pc "pecrawler"
 	"pecrawler/classifier"
@@ -285,98 +281,6 @@ func (a *accuracy) calibrate(s set, read func(string) (string, float64)) {
 			a.ECE += max(d, -d) * float64(b.Right.N) / float64(len(s.rows))
 		}
 	}
-}
-
-// cookieMarks compares purposes with what consent managers of sites declared.
-type cookieMarks struct {
-	Cookies, Sites int
-	Advertising    precisionAnd  `json:"advertising"`             // against the word of the site's own consent manager
-	Agreed         precisionAnd  `json:"advertising_agreed"`      // against the word of most sites, and without the items of which most say otherwise
-	Sure           precisionAnd  `json:"advertising_sure"`        // what is sure enough to flag, against the word of most sites
-	Needed         figures.Share `json:"needed_called_nonexempt"` // declared necessary by most, called non-exempt
-	Unknown        figures.Share
-	Table          map[string]map[string]int // declared, said
-	Against        map[string]int            // called advertising, and most sites say otherwise: the items
-}
-
-func (a *accuracy) cookies(data string, cls *classifier.Classifier) error {
-	rs, err := table(filepath.Join(data, "classifier", "cookies-cookieblock-dev.tsv"))
-	if err != nil || data == "" || rs == nil {
-		a.Missing = append(a.Missing, "cookies with what sites declare (DATA/classifier/cookies-cookieblock-dev.tsv)")
-		return err
-	}
-	a.Cookies = &cookieMarks{Table: map[string]map[string]int{}, Against: map[string]int{}}
-	m := a.Cookies
-	key := func(r map[string]string) string {
-		d := strings.TrimPrefix(r["domain"], ".")
-		if s, err := publicsuffix.EffectiveTLDPlusOne(d); err == nil {
-			d = s
-		}
-		if d == r["site"] || strings.HasSuffix(r["domain"], r["site"]) {
-			d = "the site's own"
-		}
-		return r["name"] + " " + d
-	}
-	// One label is one webmaster's word. Where several sites declare the same cookie, what most say is nearer to the truth.
-	votes := map[string]map[string]int{}
-	sites := map[string]bool{}
-	for _, r := range rs {
-		sites[r["site"]] = true
-		if votes[key(r)] == nil {
-			votes[key(r)] = map[string]int{}
-		}
-		votes[key(r)][r["label"]]++
-	}
-	m.Sites = len(sites)
-	most := func(r map[string]string) string {
-		v := votes[key(r)]
-		best := ""
-		for _, l := range slices.Sorted(maps.Keys(v)) {
-			if best == "" || v[l] > v[best] {
-				best = l
-			}
-		}
-		n := 0
-		for _, k := range v {
-			n += k
-		}
-		if n < 2 || 2*v[best] <= n {
-			return ""
-		}
-		return best
-	}
-	for _, r := range rs {
-		life, _ := strconv.ParseFloat(r["life_seconds"], 64)
-		it := pc.StorageItem{Kind: pc.Cookie, Name: r["name"], Host: strings.TrimPrefix(r["domain"], "."), Value: r["value"], Lifetime: int64(life), HTTPOnly: r["httponly"] == "1", Secure: r["secure"] == "1", Request: -1}
-		p := cls.StorageRow(r["site"], &it, true)
-		m.Cookies++
-		ad, sure := p.Class == pc.NonExemptAdvertising, p.Class == pc.NonExemptAdvertising && p.Confidence >= .8
-		m.Unknown.Count(p.Class == pc.Unknown)
-		if m.Table[r["label"]] == nil {
-			m.Table[r["label"]] = map[string]int{}
-		}
-		m.Table[r["label"]][string(p.Class)]++
-		tally := func(x *precisionAnd, said, is bool) {
-			if said {
-				x.Precision.Count(is)
-			}
-			if is {
-				x.Recall.Count(said)
-			}
-		}
-		tally(&m.Advertising, ad, r["label"] == "advertising")
-		if w := most(r); w != "" {
-			tally(&m.Agreed, ad, w == "advertising")
-			if ad && w != "advertising" {
-				m.Against[fmt.Sprintf("`%s` of %s, declared %s", r["name"], strings.TrimPrefix(r["domain"], "."), w)]++
-			}
-			tally(&m.Sure, sure, w == "advertising")
-			if w == "necessary" {
-				m.Needed.Count(strings.HasPrefix(string(p.Class), "nonexempt-"))
-			}
-		}
-	}
-	return nil
 }
 
 func (a *accuracy) cost(rows []row, cls *classifier.Classifier) {
