@@ -50,6 +50,7 @@ type accuracy struct {
 	Calibration       []bin
 	ECE               float64
 	Cookies           *cookieMarks       `json:"cookies,omitempty"`
+	Wording           *wordingMarks      `json:"wording"`
 	Cost              map[string]float64 `json:"microseconds"`
 	Machine           string
 	Missing           []string
@@ -221,6 +222,9 @@ func evaluate(ctx context.Context, cache, data string) error {
 		return err
 	}
 	if err := a.cookies(data, cls); err != nil {
+		return err
+	}
+	if err := a.wording(data, cls); err != nil {
 		return err
 	}
 	a.cost(rows, cls)
