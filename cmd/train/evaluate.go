@@ -51,6 +51,7 @@ type accuracy struct {
 	ECE               float64
 	Cookies           *cookieMarks       `json:"cookies,omitempty"`
 	Wording           *wordingMarks      `json:"wording"`
+	Sweep             *sweepMarks        `json:"sweep,omitempty"`
 	Cost              map[string]float64 `json:"microseconds"`
 	Machine           string
 	Missing           []string
@@ -166,7 +167,7 @@ func autoconsent(ctx context.Context, cache string, sets []set) (func(string) (s
 	return func(text string) (string, float64) { return of[text], 1 }, nil
 }
 
-func evaluate(ctx context.Context, cache, data string) error {
+func evaluate(ctx context.Context, cache, data, sweep string) error {
 	cls, err := classifier.New()
 	if err != nil {
 		return err
@@ -225,6 +226,9 @@ func evaluate(ctx context.Context, cache, data string) error {
 		return err
 	}
 	if err := a.wording(data, cls); err != nil {
+		return err
+	}
+	if err := a.sweep(ctx, sweep, cls); err != nil {
 		return err
 	}
 	a.cost(rows, cls)

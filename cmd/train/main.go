@@ -24,6 +24,7 @@ func main() {
 	defer stop()
 	cache := flag.String("cache", ".train", "`folder` for the packages")
 	data := flag.String("data", "", "evaluate: `folder` with labelled sets of others, which are no part of the repository")
+	sweep := flag.String("sweep", "", "evaluate: data `folder` of a sweep of the test web, or a folder of several; what was sealed there is read again")
 	flag.Parse()
 	name := flag.Arg(0)
 	if flag.NArg() > 1 {
@@ -38,7 +39,7 @@ func main() {
 	case "lists":
 		err = makeLists(*cache)
 	case "evaluate":
-		err = evaluate(ctx, *cache, *data)
+		err = evaluate(ctx, *cache, *data, *sweep)
 	default:
 		err = errors.New("want fetch, controls, lists or evaluate")
 	}
