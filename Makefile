@@ -6,7 +6,8 @@
 # make record                  the record of the tool in docs/accountability, with the figures of score
 # make frontend                the style sheet of the review page, after a change of review/frontend
 # make train                   what the classifier was taught, made again from npm packages and our own grammars
-# make eval [DATA=folder] [SWEEP=folder]   docs/accuracy.md and docs/model-card.md, with the labelled sets of a folder, and with sweeps of the test web
+# make eval [DATA=folder] [SWEEP=folder] [DECISIONS=file]   docs/accuracy.md and docs/model-card.md; with the labelled sets of a folder,
+#                              sweeps of the test web, and what reviewers decided
 # make lab-check               is the truth of the test web true? asked of another driver
 OUT   ?= pecrawler-data
 FLAGS ?=
@@ -70,6 +71,7 @@ train:
 
 DATA  ?=
 SWEEP ?=
+DECISIONS ?=
 eval:
 	go run ./cmd/train fetch
-	go run ./cmd/train evaluate --data "$(DATA)" --sweep "$(SWEEP)"
+	go run ./cmd/train evaluate --data "$(DATA)" --sweep "$(SWEEP)" --decisions "$(DECISIONS)"

@@ -52,6 +52,7 @@ type accuracy struct {
 	Cookies           *cookieMarks       `json:"cookies,omitempty"`
 	Wording           *wordingMarks      `json:"wording"`
 	Sweep             *sweepMarks        `json:"sweep,omitempty"`
+	Decisions         *decisionMarks     `json:"decisions,omitempty"`
 	Cost              map[string]float64 `json:"microseconds"`
 	Machine           string
 	Missing           []string
@@ -167,7 +168,10 @@ func autoconsent(ctx context.Context, cache string, sets []set) (func(string) (s
 	return func(text string) (string, float64) { return of[text], 1 }, nil
 }
 
-func evaluate(ctx context.Context, cache, data, sweep string) error {
+// inputs are what an evaluation may be given; empty: not measured.
+type inputs struct{ data, sweep, decisions string }
+
+func evaluate(ctx context.Context, cache string, in inputs) error {
 	cls, err := classifier.New()
 	if err != nil {
 		return err
@@ -192,7 +196,7 @@ func evaluate(ctx context.Context, cache, data, sweep string) error {
 		ct := cls.Control(classifier.ControlRow{Text: text})
 		return string(ct.Action), ct.Confidence
 	}
-	sets, err := controlSets(data)
+	sets, err := controlSets(in.data)
 	if err != nil {
 		return err
 	}
@@ -222,15 +226,19 @@ func evaluate(ctx context.Context, cache, data, sweep string) error {
 	if err := a.leaveOut(rows, cls); err != nil {
 		return err
 	}
-	if err := a.cookies(data, cls); err != nil {
+	if err := a.cookies(in.data, cls); err != nil {
 		return err
 	}
-	if err := a.wording(data, cls); err != nil {
+	if err := a.wording(in.data, cls); err != nil {
 		return err
 	}
-	if err := a.sweep(ctx, sweep, cls); err != nil {
+	if err := a.sweep(ctx, in.sweep, cls); err != nil {
 		return err
 	}
+	if err := a.decisions(in.decisions, cls); err != nil {
+		return err
+	}
+	a.Missing = append(a.Missing, "banners on saved pages of others (no set with labels is known to us)")
 	a.cost(rows, cls)
 	return a.write()
 }

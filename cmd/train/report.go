@@ -84,6 +84,7 @@ func (a *accuracy) markdown(w io.Writer) {
 	a.Cookies.markdown(w)
 	a.Wording.markdown(w)
 	a.Sweep.markdown(w)
+	a.Decisions.markdown(w)
 	p("\n## Cost\n\n| | |\n|---|---:|\n")
 	for _, k := range slices.Sorted(maps.Keys(a.Cost)) {
 		p("| %s | %.0f µs |\n", k, a.Cost[k])
