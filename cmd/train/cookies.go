@@ -24,7 +24,7 @@ type cookieMarks struct {
 	Needed         figures.Share             `json:"needed_called_nonexempt"` // declared necessary by most, called non-exempt
 	Unknown        figures.Share             `json:"unknown"`
 	Table          map[string]map[string]int // declared, said
-	Against        map[string]int            // called advertising, and most sites say otherwise: the items
+	Against        map[string]string         // called advertising, and most sites say otherwise: the items, and why
 }
 
 // adMarks is one way to ask whether what is called advertising is declared so.
@@ -122,7 +122,7 @@ func (a *accuracy) cookies(data string, cls *classifier.Classifier) error {
 		a.Missing = append(a.Missing, "cookies with what sites declare (DATA/classifier/cookies-cookieblock-dev.tsv)")
 		return err
 	}
-	m := &cookieMarks{Table: map[string]map[string]int{}, Against: map[string]int{}}
+	m := &cookieMarks{Table: map[string]map[string]int{}, Against: map[string]string{}}
 	a.Cookies = m
 	v := votes{}
 	sites := map[string]bool{}
@@ -166,7 +166,7 @@ func (a *accuracy) cookies(data string, cls *classifier.Classifier) error {
 		}
 		sure.count(d.site, ad && p.Confidence >= .8, w == "advertising")
 		if ad && w != "advertising" {
-			m.Against[fmt.Sprintf("`%s` of %s, declared %s", d.name, d.owner, w)]++
+			m.Against[fmt.Sprintf("`%s` of %s, declared %s", d.name, d.owner, w)] = p.Why
 		}
 		if w == "necessary" {
 			m.Needed.Count(strings.HasPrefix(string(p.Class), "nonexempt-"))
@@ -192,10 +192,14 @@ func (m *cookieMarks) markdown(w io.Writer) {
 	for _, x := range m.Advertising {
 		p("| %s | %s | %s | %s | %s |\n", x.Against, percent(x.All.Precision), percent(x.All.Recall), short(x.Open), short(x.HeldBack))
 	}
-	p("\nThe last row bounds what can be had against the word of a single site: whoever knew what all the other sites declare would do no better.\n\n")
+	p("\nCookies that many sites declare are also those that are best known, so the rows for three and four sites flatter as well as correct. The last\nrow is not of this classifier: it shows how far the word of a single site can be foretold by somebody who knows what all the others declare.\n\n")
 	p("- declared necessary by most, and called non-exempt: %s\n- answered unknown: %s\n\n", percent(m.Needed), percent(m.Unknown))
 	if len(m.Against) > 0 {
-		p("Called advertising although most sites that declare them say otherwise, for the reader to judge:\n%s.\nAll lie at firms whose business is advertising.\n\n", strings.Join(slices.Sorted(maps.Keys(m.Against)), "; "))
+		p("Called advertising although most sites that declare them say otherwise, with what speaks for it, for the reader to judge:\n\n")
+		for _, item := range slices.Sorted(maps.Keys(m.Against)) {
+			p("- %s: %s\n", item, m.Against[item])
+		}
+		p("\n")
 	}
 	cols := map[string]bool{}
 	for _, t := range m.Table {

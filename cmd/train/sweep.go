@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -109,6 +110,7 @@ func (a *accuracy) sweep(ctx context.Context, dir string, cls *classifier.Classi
 	if err != nil {
 		return err
 	}
+	score.Details(os.Stderr, 100)
 	slices.Sort(t.took)
 	n := len(t.took)
 	a.Sweep = &sweepMarks{Visits: len(verdicts), Captures: t.captures, Slices: score.Slices, score: score}
@@ -151,10 +153,42 @@ func (m *sweepMarks) markdown(w io.Writer) {
 	if m == nil {
 		return
 	}
-	fmt.Fprintf(w, "\n## Whole captures: the test web\n\n%d visits with %d captures of sweeps of our own test web, whose truth is known, opened again and read by this classifier. The sites are ours: they\nshow that no kind of site fares worse than another, not how often a foreign banner is found.\n\n", m.Visits, m.Captures)
+	fmt.Fprintf(w, "\n## Whole captures: the test web\n\n%d visits with %d captures of sweeps of our own test web, whose truth is known, opened again and read by this classifier (`pecrawler sweep\n--lab --lawful 1000 --mutants --hostile --out DIR`, then `make eval SWEEP=DIR`). The sites are ours: they show whether one kind of site fares worse than another, not\nhow often a foreign banner is found.\n\n", m.Visits, m.Captures)
 	m.score.MarkdownSlices(w)
 	if len(m.CPU) == 3 {
 		fmt.Fprintf(w, "\nTo form all opinions about a capture took %.1f ms of CPU in the middle, %.1f ms or less for 95 of 100 visits, and %.1f ms at most.\n", m.CPU[0], m.CPU[1], m.CPU[2])
 	}
-	m.score.Details(w, 20)
 }
+
+// fairness says how far slices of the test web are apart.
+func (m *sweepMarks) fairness(w io.Writer) {
+	if m == nil {
+		return
+	}
+	fmt.Fprintf(w, "On the test web, by consent manager, layout, place, language and kind of site, among slices with at least %d:\n\n", enough)
+	for _, what := range []struct {
+		name string
+		of   func(*lab.Slice) lab.Share
+	}{{"banners found", func(s *lab.Slice) lab.Share { return s.Found }}, {"roles of controls", func(s *lab.Slice) lab.Share { return s.Roles }}, {"purposes, of those answered", func(s *lab.Slice) lab.Share { return s.Purposes }}} {
+		low, high, worst := 2.0, -1.0, ""
+		for _, by := range slices.Sorted(maps.Keys(m.Slices)) {
+			for _, name := range slices.Sorted(maps.Keys(m.Slices[by])) {
+				x := what.of(m.Slices[by][name])
+				if x.N < enough {
+					continue
+				}
+				if x.Value() < low {
+					low, worst = x.Value(), by+" "+name
+				}
+				high = max(high, x.Value())
+			}
+		}
+		if worst != "" {
+			fmt.Fprintf(w, "- %s: from %.1f %% (%s) to %.1f %%\n", what.name, 100*low, worst, 100*high)
+		}
+	}
+	fmt.Fprintln(w)
+}
+
+// enough is how many there must be for a slice to be compared.
+const enough = 30
