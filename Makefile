@@ -6,9 +6,10 @@
 # make record                  the record of the tool in docs/accountability, with the figures of score
 # make frontend                the style sheet of the review page, after a change of review/frontend
 # make train                   what the classifier was taught, made again from npm packages and our own grammars
-# make eval [DATA=folder]      docs/accuracy.md and docs/model-card.md, with the labelled sets of a folder
 # make image-check              builds the image without a registry and runs every role in it (Debian's podman and buildah, as root; minutes)
 # make faults                   breaks a small fleet on purpose and shows what says so: docs/operate.md
+# make eval [DATA=folder] [SWEEP=folder] [DECISIONS=file]   docs/accuracy.md and docs/model-card.md; with the labelled sets of a folder,
+#                              sweeps of the test web, and what reviewers decided
 # make lab-check               is the truth of the test web true? asked of another driver
 OUT   ?= pecrawler-data
 FLAGS ?=
@@ -79,7 +80,9 @@ train:
 	go run ./cmd/train lists
 	go run ./cmd/train controls
 
-DATA ?=
+DATA  ?=
+SWEEP ?=
+DECISIONS ?=
 eval:
 	go run ./cmd/train fetch
-	go run ./cmd/train evaluate --data "$(DATA)"
+	go run ./cmd/train evaluate --data "$(DATA)" --sweep "$(SWEEP)" --decisions "$(DECISIONS)"

@@ -34,7 +34,7 @@ func arrows() map[string][]string {
 		"review":            {"", "evidence", "store"},
 		"examples/flagged":  {},
 		"cmd/bench":         {"", "classifier", "crawler", "lab"},
-		"cmd/train":         {"", "classifier", "figures", "internal/ngram", "lab"},
+		"cmd/train":         {"", "classifier", "evidence", "figures", "internal/ngram", "internal/pipeline", "lab", "rules"},
 		"cmd/pecrawler":     {"", "classifier", "crawler", "evidence", "figures", "internal/pipeline", "internal/sitelist", "lab", "queue", "review", "rules", "store"},
 	}
 }

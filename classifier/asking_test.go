@@ -25,6 +25,14 @@ func TestPassages(t *testing.T) {
 		"Wenn Sie diese Website weiter nutzen oder scrollen, stimmen Sie der Verwendung von Cookies für Werbung zu.":   FlagImplied,
 		"En poursuivant votre navigation, vous acceptez notre utilisation de cookies.":                                 FlagImplied,
 		"Si continúa navegando o desplaza la página, acepta que usemos cookies.":                                       FlagImplied,
+		"We use cookies on www.shop.example. If you carry on, we'll assume that you are happy with this.":              FlagImplied,
+		"We set cookies. Scrolling down the page counts as consent.":                                                   FlagImplied,
+		"If you're happy with our cookies, just carry on browsing.":                                                    FlagImplied,
+		"We use cookies. If you continue without changing your settings, you agree to them.":                           FlagImplied,
+		"Rydym yn defnyddio cwcis. Os byddwch yn parhau i bori, byddwn yn tybio eich bod yn hapus â hynny.":            FlagImplied,
+		"Wir verwenden Cookies. Wenn Sie die Seite weiter nutzen, gehen wir davon aus, dass Sie dem zustimmen.":        FlagImplied,
+		"We do not take your use of this site as consent to cookies.":                                                  "",
+		"We use cookies. By continuing to use your account you accept our terms of service.":                           "",
 		"By continuing to use this site you accept our terms and conditions.":                                          "",
 		"By using the buttons below you can accept or refuse cookies.":                                                 "",
 		"If you continue without accepting, no cookies are set that need consent.":                                     "",
@@ -33,7 +41,11 @@ func TestPassages(t *testing.T) {
 		"By clicking accept you agree to our use of cookies and our terms of use.":                                     FlagTerms,
 		"Accept cookies, and read our cookie policy. Our terms are elsewhere.":                                         "",
 		"Accept advertising cookies, or subscribe for £4 a month to read without them.":                                FlagPay,
+		"We use cookies for ads. Read without tracking: subscribe from £3 a month. Read with it: accept.":              FlagPay,
 		"Subscribe to our newsletter.":                              "",
+		"You do not have to accept cookies to use this site.":       "",
+		"You cannot use this website without accepting cookies.":    FlagMisleading,
+		"Cookies for advertising are necessary for this website.":   FlagMisleading,
 		"This website will not work unless you accept all cookies.": FlagMisleading,
 		"Rejecting cookies does not change what you can read here.": "",
 	} {
@@ -49,14 +61,27 @@ func TestPassages(t *testing.T) {
 
 func TestShaming(t *testing.T) {
 	for _, text := range []string{"No, I don't care about a good experience", "Na, does dim ots gen i am brofiad da", "Nein, ich mag schlechte Websites", "Non, je préfère une mauvaise expérience", "No, prefiero una mala experiencia",
-		"No, preferisco una brutta esperienza", "Nee, ik wil een slechte ervaring", "Nie, wolę złe wrażenia", "Não, prefiro uma má experiência", "Nu, prefer o experiență proastă", "No thanks, I like boring adverts", "No, I'd rather have irrelevant ads"} {
+		"No, preferisco una brutta esperienza", "Nee, ik wil een slechte ervaring", "Nie, wolę złe wrażenia", "Não, prefiro uma má experiência", "Nu, prefer o experiență proastă", "No thanks, I like boring adverts", "No, I'd rather have irrelevant ads", "No thanks, I'll pay full price", "I don't want to save money", "No, I don't care about quality"} {
 		if shaming(normal(text)) == "" {
 			t.Errorf("%q does not shame", text)
 		}
 	}
-	for _, text := range []string{"No, thanks", "Reject all", "I do not accept", "No, I don't want cookies", "I don't want personalised ads", "Gwrthod y cyfan", "Nein, danke", "Continuer sans accepter", "Continue without accepting", "I prefer not to say", "Only essential cookies", "No, manage my choices", "I don't agree"} {
+	for _, text := range []string{"No, thanks", "Reject all", "I do not accept", "No, I don't want cookies", "I don't want personalised ads", "Gwrthod y cyfan", "Nein, danke", "Continuer sans accepter", "Continue without accepting", "I prefer not to say", "Only essential cookies", "No, manage my choices", "I don't agree", "I don't want personalised offers", "I don't need marketing cookies"} {
 		if m := shaming(normal(text)); m != "" {
 			t.Errorf("%q shames by %q", text, m)
+		}
+	}
+}
+
+// A better experience is no purpose; a word that names one is enough.
+func TestTextsThatNameNoPurpose(t *testing.T) {
+	for text, want := range map[string]bool{
+		"We use cookies.": true, "This website uses cookies to ensure you get the best experience.": true, "Rydym yn defnyddio cwcis i wella eich profiad.": true, "We use cookies. By continuing you agree.": true,
+		"We use cookies to show you relevant ads.": false, "We use cookies to keep you signed in.": false, "Rydym yn defnyddio cwcis i fesur ymweliadau.": false, "We use cookies to improve your experience and analyse our traffic.": false,
+		"Accept all cookies": false, "Yes, I accept all optional cookies": false, "Sign up to our newsletter and never miss an offer again.": false,
+	} {
+		if got := namesNoPurpose(text); got != want {
+			t.Errorf("%q: %v", text, got)
 		}
 	}
 }

@@ -96,8 +96,8 @@ func (r *Reading) answer(goal pc.Goal) (Choice, bool) {
 			return choice(ct, false)
 		}
 	case pc.GoalScroll:
-		if m := c.goingOn.FindString(cd.text); m != "" && layer == 1 {
-			return Choice{Node: cd.node, Action: pc.ActOther, Text: cut(m, 200), Why: "the banner takes going on for consent", Final: true}, true
+		if _, words := takesGoingOn(cd.text); len(words) > 0 && layer == 1 {
+			return Choice{Node: cd.node, Action: pc.ActOther, Text: cut(words[0], 200), Why: "the banner takes going on for consent", Final: true}, true
 		}
 	case pc.GoalReject:
 		on, locked := firstOn(t, cd.controls)

@@ -40,7 +40,6 @@ type Classifier struct {
 	digest  string
 	hints   []string       // words of an id or class that speak of consent
 	icon    *regexp.Regexp // one of a button to come back
-	goingOn *regexp.Regexp
 	ways    []way
 	model   *ngram.Model // reads the texts of controls
 
@@ -54,7 +53,7 @@ type Classifier struct {
 // New compiles the built-in lists. The error names the file and line of a fault.
 func New() (*Classifier, error) {
 	c := &Classifier{phrases: grammar(), hosts: map[string][]hostEntry{}, names: map[string]tableName{}, owners: map[string]owner{}, ways: ways(),
-		hints: strings.Split(hintWords, "|"), icon: regexp.MustCompile(`(?i)` + icons), goingOn: regexp.MustCompile(goingOn)}
+		hints: strings.Split(hintWords, "|"), icon: regexp.MustCompile(`(?i)` + icons)}
 	h := sha256.New()
 	for _, list := range []struct {
 		name string

@@ -96,6 +96,14 @@ func TestStorage(t *testing.T) {
 		{"an identifier with such a name is doubtful", pc.StorageItem{Kind: pc.Cookie, Host: "shop.example", Name: "consent_tracking_status", Value: "a1b2c3d4-e5f6-7890-abcd-ef0123456789", Lifetime: 365 * 86400}, pc.ExemptStrict, 0},
 		{"a load balancer of an advertising host", pc.StorageItem{Kind: pc.Cookie, Host: "contextweb.com", Name: "INGRESSCOOKIE", Value: "a1b2c3d4e5f67890abcdef", Lifetime: 2 * 86400}, pc.Unknown, 0},
 		{"statistics of the site itself, by a table", pc.StorageItem{Kind: pc.Cookie, Host: "shop.example", Name: "_vwo_ds", Value: "3%3Aa_0%2Ct_0%3A0%241", Lifetime: 366 * 86400}, pc.ConditionalStatistics, .5},
+		{"the visitor of a video's platform, who is shown ads", pc.StorageItem{Kind: pc.Cookie, Host: "youtube.com", Name: "VISITOR_INFO1_LIVE", Value: "a1B2c3D4e5F", Lifetime: 180 * 86400}, pc.NonExemptAdvertising, .95},
+		{"what the platform keeps against fraud", pc.StorageItem{Kind: pc.Cookie, Host: "youtube.com", Name: "YSC", Value: "a1B2c3D4e5F"}, pc.NonExemptOther, .9},
+		{"an identifier for auctions", pc.StorageItem{Kind: pc.Cookie, Host: "news.example", Name: "_pubcid", Value: "a1b2c3d4-e5f6-7890-abcd-ef0123456789", Lifetime: 365 * 86400}, pc.NonExemptAdvertising, .95},
+		{"the record of a choice, whatever its name", pc.StorageItem{Kind: pc.Cookie, Host: "shop.example", Name: "nb_prefs", Value: "%7B%22statistics%22%3Afalse%2C%22advertising%22%3Afalse%7D", Lifetime: 180 * 86400}, pc.ExemptStrict, .8},
+		{"an answer to a question", pc.StorageItem{Kind: pc.Cookie, Host: "shop.example", Name: "cct_choice", Value: "decline"}, pc.ExemptStrict, .8},
+		{"an answer to no question", pc.StorageItem{Kind: pc.Cookie, Host: "shop.example", Name: "nb_state", Value: "decline"}, pc.Unknown, 0},
+		{"another party's record of a choice", pc.StorageItem{Kind: pc.Cookie, Host: "frames.example", Name: "nb_prefs", Value: "statistics:0|advertising:1"}, pc.Unknown, 0},
+		{"a recorder's identifier at its own host", pc.StorageItem{Kind: pc.Cookie, Host: "www.clarity.ms", Name: "CLID", Value: "a1b2c3d4e5f67890abcdef.20261101.20271101", Lifetime: 365 * 86400}, pc.NonExemptOther, .8},
 		{"an advertising host's session flag", pc.StorageItem{Kind: pc.Cookie, Host: "criteo.com", Name: "test", Value: "1"}, pc.Unknown, 0},
 	} {
 		got := c.Storage("shop.example", &x.item)

@@ -39,6 +39,14 @@ var (
 	durationsTold = toldRE(`\d+ (?:second|minute|hour|day|week|month|year)`, `(?:a|one|two|six|twelve|thirteen) (?:day|week|month|year)`, `expir`, `(?:until|when) you close`, `retention`, `lifespan`, `\d+ (?:diwrnod|wythnos|mis|mlynedd|blynedd)`, `\d+ (?:tag|woche|monat|jahr)`, `\d+ (?:jours?|semaines?|mois|ans?)(?:$|[^\pL])`, `\d+ (?:d[ií]as?|semanas?|mes|años?|anos?)`,
 		`\d+ (?:giorn|settiman|mes|ann)`, `\d+ (?:dag|wek|we+k|maand|jaar)`, `\d+ (?:dni|tygod|miesi|lat|rok)`, `\d+ (?:de )?(?:zile|săptăm|luni|ani)`)
 	purposesTold = toldRE(`purpose`, `in order to`, `so that`, `helps? us`, `we use (?:them|these|it) (?:to|for)`, `at ddiben`, `ar gyfer`, `zweck`, `damit`, `finalit`, `afin`, `finalidad`, `para que`, `scop`, `finalit`, `doel`, `om onze`, `w celu`, `finalidade`, `pentru a`)
+	// purposeNamed is what cookies may be for, other than statistics and
+	// advertising, in words that mean something.
+	purposeNamed = toldRE(`ads(?:$|[^\pL])`, `ad (?:campaign|partner|select)`, `personali[sz]`, `tailor`, `relevant (?:content|offers|products|information)`, `your interests`, `remarket`, `recommend`, `traffic`, `measur`, `analy[sz]`, `count(?:s|ing)? (?:our |the |your |how )?(?:visit|user|people|reader|many)`, `audience`, `(?:see|understand|learn|know|improve|track|monitor)\pL*(?: \pL+)? (?:how|which|what) (?:you|people|visitors|users|customers|our|the|this|it|they|many|pages|articles)`,
+		`remember`, `(?:sign|log)(?:ed|ged|ging|s)?[- ]?(?:in|on)(?:$|[^\pL])`, `authenticat`, `basket`, `shopping cart`, `check-?out`, `secur`, `fraud`, `social media`, `social network`, `play videos`, `make (?:this|our|the) (?:\pL+ )?(?:site|service|page|website)s? work`, `(?:site|website|services?) (?:to )?(?:works?|functions?)(?:$|[^\pL])`, `site navigation`, `store\pL* (?:your|the) (?:settings|preferences|choices)`, `geolocation`,
+		`personoli`, `cofio`, `gofio`, `basged`, `fasged`, `mewngofnodi`, `diogel`, `[mf]esur`, `[fh]?ystadeg`, `ddadansodd`, `berthnasol`, `farchnata`, `cyfryngau cymdeithasol`, `personalis`, `warenkorb`, `anmeld`, `sicherheit`, `merken`, `messen`, `anzeigen`, `zugriffe`, `personnalis`, `mémoris`, `panier`, `connexion`, `sécuri`, `réseaux sociaux`, `mesur`, `trafic`, `recordar`, `carrito`, `seguridad`, `redes sociales`, `medir`, `tráfico`, `anuncios`,
+		`personalizz`, `ricord`, `carrello`, `sicurezza`, `traffico`, `annunci`, `misur`, `onthoud`, `winkelwagen`, `inlog`, `beveilig`, `meten`, `zapamięt`, `koszyk`, `logow`, `bezpiecz`, `mierz`, `lembrar`, `carrinho`, `segurança`, `tráfego`, `aminti`, `coș`, `securit`, `măsur`)
+	// saysUsed is that cookies are used, by a sentence that has no other.
+	saysUsed = regexp.MustCompile(`(?i)(?:^|[^\pL])(?:we|sites?|websites?|pages?|apps?|services?) (?:\pL+ ){0,3}(?:use|set|place|store)s? (?:\pL+[ -]){0,5}cookies|cookies (?:are|help)|(?:defnyddio|gosod) cwcis`)
 	// offTold is what a notice says of an off switch, or the switch itself.
 	offTold = toldRE(`(?:switch|turn)(?:ed|ing)?(?: \pL+){0,5} off`, `(?:switch|turn)(?:ed)? off`, `opt[- ]?(?:ing )?out`, `disabl`, `deactivat`, `object to`, `choose to prevent`, `gall(?:wch|u) ddiffodd`, `ddiffodd`, `diffodd`, `gwrthwynebu`, `optio allan`, `abschalt`, `ausschalt`, `abzuschalten`, `deaktivier`, `widersprechen`,
 		`désactiv`, `vous opposer`, `opposition`, `desactiv`, `oponer`, `disattiv`, `oppor`, `uitzet`, `uit te zetten`, `uitschakel`, `bezwaar`, `wyłącz`, `sprzeciw`, `deslig`, `desativ`, `opor-se`, `dezactiv`, `opune`)
@@ -48,6 +56,14 @@ var (
 	wayBackTold = toldRE(`withdraw(?:ing)? (?:your |my )?consent`, `(?:cookie|privacy|consent) (?:settings|preferences|choices|preference cent)`, `(?:manage|change|update|review)(?: your| my)? (?:cookies?|consent|cookie \pL+|privacy \pL+)(?:[^\pL]|$)`, `tynnu cydsyniad`, `gosodiadau (?:cwcis|preifatrwydd)`, `rheoli cwcis`, `(?:einwilligung|zustimmung) widerrufen`, `cookie-einstellungen`,
 		`retirer (?:mon|votre) consentement`, `(?:gérer|paramètres des) (?:les )?cookies`, `retirar (?:el|o|su) consent`, `(?:configuración|configurar|gestionar|gerir|definições)(?: de)?(?: las)?(?: os)? cookies`, `revoca\pL* il consenso`, `(?:gestisci|impostazioni)(?: i| dei)? cookie`, `toestemming intrekken`, `cookie-?(?:instellingen|voorkeuren)`, `wycofa\pL* zgod`, `ustawienia (?:plików )?cookie`, `retrage\pL* consim`, `setări(?:le)? (?:de )?cookie`)
 )
+
+// namesNoPurpose tells of a text that speaks of cookies and is more than the text
+// of a control, whether it leaves out what they are for.
+func namesNoPurpose(text string) bool {
+	said := normal(text)
+	long := len(text) >= 40 || len(inSentences(text)) > 1 || implies(said) != "" || saysUsed.MatchString(text)
+	return long && (aboutStorage.MatchString(said) || strings.Contains(said, "on your device")) && !purposeNamed.MatchString(said) && !statisticsTold.MatchString(said) && !advertisingTold.MatchString(said)
+}
 
 // information finds what visitors are told: by the banner and what it opens, by
 // the page itself, and by the policies; and what they are told that is not so.

@@ -233,7 +233,7 @@ func (c *Classifier) storageOf(site string, it *pc.StorageItem, valued bool) pc.
 	}
 	if e, ok := c.host(it.Host, "/"); ok && other {
 		p.Entity = e.entity
-		if e.class == pc.NonExemptAdvertising && it.Kind == pc.Cookie && identifier(it.Value) && (it.Lifetime > 24*3600) {
+		if strings.HasPrefix(string(e.class), "nonexempt-") && it.Kind == pc.Cookie && identifier(it.Value) && (it.Lifetime > 24*3600) {
 			p.Class, p.Sub = e.class, e.sub
 			p.Claim = pc.Claim{Confidence: .9, Basis: "domain-list", Why: fmt.Sprintf("its host belongs to %s (%s), its value can tell visitors apart, and it is kept for %d days", e.entity, e.what, it.Lifetime/86400)}
 			return p

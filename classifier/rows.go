@@ -62,7 +62,8 @@ func (c *Classifier) Control(row ControlRow) pc.Control {
 	return ct
 }
 
-// FlagNoPurposes is of a banner's text in which no purpose is named. On a visit
+// FlagNoPurposes is of a banner's text in which no purpose is named, or none but
+// a better experience or service, of which nobody can say what is done for it. On a visit
 // the second layer and the page can still name them, so the rules look at
 // [pc.Annotations.Wording] for that; a text by itself can only be without.
 const FlagNoPurposes = "missing-purposes"
@@ -79,9 +80,9 @@ func (c *Classifier) Text(text, lang string) []pc.Wording {
 	}
 	a := pc.Annotations{Banners: []pc.Banner{b}}
 	c.wording(&a, pc.Look{})
-	if low := strings.ToLower(text); len(text) > 40 && says(low, storageWords()...) && !purposesTold.MatchString(text) && !statisticsTold.MatchString(text) && !advertisingTold.MatchString(text) {
+	if namesNoPurpose(text) {
 		a.Wording = append(a.Wording, pc.Wording{Flag: FlagNoPurposes, Where: "banner", Scenario: pc.Idle, Language: b.Language, Span: cut(text, 200),
-			Claim: pc.Claim{Confidence: .7, Basis: "text", Why: "it speaks of cookies or consent, and no word in it names what they are for", Refs: []pc.Ref{}}})
+			Claim: pc.Claim{Confidence: .7, Basis: "text", Why: "it says that cookies are used, and no word in it names what they are for; a better experience or service is no purpose that can be agreed to", Refs: []pc.Ref{}}})
 	}
 	return a.Wording
 }

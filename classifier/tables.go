@@ -31,13 +31,14 @@ var needed = []struct {
 }{
 	{pc.ExemptStrict, "protection of forms", regexp.MustCompile(`(?i)(?:csrf|xsrf|antiforgery|requestverificationtoken)`), false, false},
 	{pc.ExemptStrict, "the choice about cookies", regexp.MustCompile(`(?i)^(?:.*[_-])?(?:cookies?|gdpr|privacy|eu|consent|tracking|gpdr|cc|ccm|cb)[_-]?(?:law|banner|bar|notice|message|msg|policy|consents?|accept(?:ed|ance)?|prefs?|preferences?|settings?|choices?|control|allowed|agreed?|seen|shown|hidden?|dismiss(?:ed)?|closed|status|level|enabled|compliance|confirm(?:ed)?|ok|approval|approved|warning|info)(?:[_-]?\w{0,24})?$`), true, false},
-	{pc.ExemptStrict, "the choice about cookies", regexp.MustCompile(`(?i)^(?:fccdcf|fcnec|cookieconsent|cookie_?notice_accepted|viewed_cookie_policy|cli_user_preference|cookielawinfo|moove_gdpr|cmplz_|borlabs|didomi|euconsent|eupubconsent|usprivacy|iabgpp|_iub_cs|cmapi_|notice_(?:gdpr|behavior|preferences)|truste\.|civicCookieControl|CookieControl|OptanonConsent|OptanonAlertBoxClosed|hs-cookie-|_evidon_|uc_user_interaction|uc_settings|cookiefirst|osano_consent|termly|axeptio|seen_cookie_message|__hs_(?:opt_out|do_not_track|initial_opt_in|cookie_cat_pref|gpc_banner_dismiss)|cookies_(?:policy|preferences_set)|seers|sncookie|ckies_|cookieyes)`), false, false},
+	{pc.ExemptStrict, "the choice about cookies", regexp.MustCompile(`(?i)^(?:fccdcf|fcnec|cookieconsent|cookie_?notice_accepted|viewed_cookie_policy|cli_user_preference|cookielawinfo|moove_gdpr|cmplz_|borlabs|didomi|euconsent|eupubconsent|usprivacy|iabgpp|_iub_cs|cmapi_|notice_(?:gdpr|behavior|preferences)|truste\.|civicCookieControl|CookieControl|OptanonConsent|OptanonAlertBoxClosed|hs-cookie-|_evidon_|uc_user_interaction|uc_settings|cookiefirst|osano_consent|termly|axeptio|seen_cookie_message|__hs_(?:opt_out|do_not_track|initial_opt_in|cookie_cat_pref|gpc_banner_dismiss)|cookies_(?:policy|preferences_set)|seers|sncookie|ckies_|cookieyes|addtl_consent|_sp_user_consent_|has_?consent|__cmp(?:consent|cc)|cookie-though)`), false, false},
 	{pc.ExemptStrict, "protection against bots and attacks", regexp.MustCompile(`^(?:__cf_bm|__cfruid|_cfuvid|cf_clearance|cf_chl_|cf_ob_info|cf_use_ob|ak_bmsc|bm_s[vzo]|bm_mi|_abck|bm_lso|incap_ses_|visid_incap_|nlbi_|reese84|datadome|_px(?:3|hd|vid|de|cts)|TS[0-9a-f]{6,10}(?:_\d+|\d{2,3}|_?$)|TSPD_|rc::|_GRECAPTCHA|hmt_id|wordfence_|wfwaf-|wfvt_|AWSWAF|aws-waf-token|sucuri_|KP_UID|__ddg\d_?|__wpdm_client|icwp-wpsf|apbct_|ct_(?:timezone|ps_timestamp|checked_emails|checkjs|sfw_|fkp_|pointer_))`), false, false},
 	{pc.ExemptTransmission, "load balancer", regexp.MustCompile(`(?i)^(?:awsalb|awselb|bigip|arraffinity|serverid$|srv(?:id)?$|route$|applicationgatewayaffinity|__cflb|lb[_-]?(?:sticky|cookie|session|id)?$|nsc_|haproxy|x-mapping-|dokuwiki_lb|citrix_ns_id|sticky|backend_?id|server_?node|stickounet|glb_|ocs_lb)`), false, false},
 	{pc.ExemptStrict, "session of the site", regexp.MustCompile(`(?i)^(?:aspsessionid\w+|asp\.net_sessionid|asp-fixation\w*|phpsessid|jsessionid|cfid|cftoken|ci_session|symfony|sess(?:ion)?(?:[_-]?id|[_-]?token)?|s?sess[0-9a-f]{32}|connect\.sid|laravel_session|frontend(?:_cid)?|adminhtml|zenid|oscsid|osccsid|fe_typo_user|be_typo_user|django_session|rack\.session|play_session|nette[_-]\w+|craftsessionid|exp_(?:sessionid|csrf_token)|umb-\w+|simplesamlsessionid|tomcat\w*|sailssid|koa(?:[:.]sess)(?:\.sig)?|next-auth\.\S+|__(?:host|secure)-\S+|hasura\w*|vsid|websitesession|ssr-caching|crumb|wixlanguage|svsession|hs|_wixcids|bsession|squarespace\w*|ss_cid)$`), false, false},
 	{pc.ExemptStrict, "session of the site", regexp.MustCompile(`(?i)^(?:__host-|__secure-)?[a-z0-9.]{2,32}[_.-]?sess(?:ion)?(?:[_-]?id)?$`), false, true},
 	{pc.ExemptStrict, "being signed in", regexp.MustCompile(`(?i)^(?:wordpress_|wp-settings-|wp_lang|wordpress_logged_in|auth[_-]?(?:token|session|cookie)?$|(?:access|refresh|id)_token$|jwt$|logged_?in|login_?token|remember_?(?:me|token|web_\w+)|signed_in|\.aspxauth|\.aspnet(?:core)?\.\S+|keycloak_\w+|auth0\S*|saml\w*|sso\w*|idsrv\S*)`), false, false},
 	{pc.ExemptStrict, "shopping basket", regexp.MustCompile(`(?i)^(?:woocommerce_(?:cart_hash|items_in_cart)|wp_woocommerce_session_\w+|wc_(?:cart_hash|fragments)\w*|cart(?:[_-]?(?:id|token|sig|currency|ts|ver|hash|count|items))?$|basket(?:[_-]?id)?$|checkout(?:[_-]?token)?$|secure_customer_sig|shopify_pay(?:_redirect)?|keep_alive|localization|magento[_-]?\w+|mage-(?:cache|messages|translation)\S*|form_key|private_content_version|section_data_ids|product_data_storage|prestashop-\w+|quote_?id$|wishlist_?(?:id|token)?$|storefront_digest|x-magento-vary|persistent_shopping_cart)`), false, false},
+	{pc.ConditionalStatistics, "statistics of Countly", regexp.MustCompile(`^[\w-]+/cly_\w+$`), false, false},
 	{pc.ConditionalAppearance, "language or appearance", regexp.MustCompile(`(?i)^(?:lang(?:uage)?|locale|i18n(?:ext(?:lng)?)?|pll_language|wp-wpml_current_(?:admin_)?language|_icl_(?:current_language|visitor_lang_js)|wpml_\w+|googtrans|currency|country|region|theme|dark_?mode|font_?size|text_?size|contrast|timezone|tz|resolution|screen_?(?:size|width)|nav(?:igation)?_?(?:state|collapsed)|sidebar\w*|has_?js|user_?lang|site_?lang\w*|selected_?lang\w*|preferred_?(?:lang\w*|locale|currency))$`), true, false},
 }
 
@@ -47,6 +48,32 @@ var infrastructure = regexp.MustCompile(`(?i)^(?:ingresscookie|awsalb\w*|awselb\
 // doubted are platforms of which the database calls marketing what shops keep
 // for their own figures or for a message. It is constant.
 var doubted = []string{"Shopify", "Optinmonster", "Magento", "WordPress", "Wix", "Squarespace", "WooCommerce", "Piano", "Active Campaign", "OneTrust", "Adobe Experience", "Adobe Analytics", "Beamer"}
+
+// choices find the record of a choice in a value: a purpose and whether it is on.
+// An answer alone counts where the name speaks of a choice. They are constant.
+var (
+	choiceOf = regexp.MustCompile(`(?i)"?\b(?:necessary|essential|functional(?:ity)?|preferences?|statistics?|stats|analytics?|performance|measurement|marketing|advertis(?:ing|ement)|ads|targeting|social|personali[sz]ation|unclassified|third_?party)"?\s*[:=]\s*"?(?:true|false|[01]|on|off|yes|no|granted|denied|accept(?:ed)?|reject(?:ed)?|allow(?:ed)?|deny)\b"?`)
+	answer   = regexp.MustCompile(`(?i)^"?(?:accept(?:ed)?(?:[_-]?all)?|reject(?:ed)?(?:[_-]?all)?|declined?|refused?|den(?:y|ied)|granted|allow(?:ed)?|dismiss(?:ed)?|technically_required|necessary|essential)"?$`)
+	asked    = regexp.MustCompile(`(?i)cookie|consent|choice|gdpr|privacy|cmp`)
+)
+
+// choiceIn returns what of a value records a choice about purposes; "" for nothing.
+func choiceIn(name, value string) string {
+	if len(value) > 4000 { // no record of a choice is so long
+		return ""
+	}
+	plain, err := url.QueryUnescape(value)
+	if err != nil {
+		plain = value
+	}
+	if m := choiceOf.FindAllString(plain, 3); len(m) > 1 {
+		return strings.Join(m, ", ")
+	}
+	if asked.MatchString(name) && answer.MatchString(plain) {
+		return plain
+	}
+	return ""
+}
 
 func (c *Classifier) readNames(name, text string) error {
 	rs, err := rows(name, text, 4)
@@ -117,6 +144,11 @@ func (c *Classifier) ofTables(p pc.Purpose, it *pc.StorageItem, other, valued bo
 		return p
 	}
 	if !other {
+		if valued {
+			if m := choiceIn(it.Name, it.Value); m != "" {
+				return say(pc.ExemptStrict, .85, "behaviour", "it is the site's own, and its value is the record of a choice: “%s”", m)
+			}
+		}
 		for i := range needed {
 			n := &needed[i]
 			if n.name.MatchString(it.Name) && !(n.short && identifier(it.Value)) && (it.HTTPOnly || !n.shut) {

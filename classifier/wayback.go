@@ -72,9 +72,3 @@ func (c *Classifier) wayBack(t *tree, policy bool) (Choice, bool) {
 	}
 	return best, rank < 99
 }
-
-// goingOn are the wordings that take going on for consent.
-const goingOn = `(?i)(?:by|if you|when you) (?:continu\pL+|scroll\pL*|brows\pL+|us(?:e|ing)|navigat\pL+|go(?:ing)? on|clos\pL+|dismiss\pL+|stay\pL*|visit\pL*)[^.]{0,120}(?:agree|accept|consent)|continued use[^.]{0,80}(?:agree|accept|consent)` +
-	`|(?:drwy|trwy|wrth) (?:barhau|sgrolio|ddefnyddio|bori)[^.]{0,120}(?:cytuno|derbyn|cydsyni)|(?:durch|mit) (?:die |der )?(?:weitere|nutzung|weiteren)\pL*[^.]{0,120}(?:stimmen|akzeptieren|einverstanden)|wenn sie [^.]{0,60}(?:weiter|scrollen)[^.]{0,80}(?:stimmen|akzeptieren)` +
-	`|en (?:poursuivant|continuant|faisant défiler|utilisant)[^.]{0,120}(?:accept|consent)|(?:si (?:continúa|continúas|sigue)|al (?:continuar|navegar|desplazar|usar|utilizar))[^.]{0,120}(?:acepta|consiente)|(?:proseguendo|continuando|scorrendo|navigando|utilizzando)[^.]{0,120}(?:acconsent|accett)` +
-	`|door (?:verder|te scrollen|gebruik|deze)[^.]{0,120}(?:akkoord|accepteer|stem)|(?:kontynuując|korzystając|przewijając)[^.]{0,120}(?:zgad|zgod|akcept|wyraż)|ao (?:continuar|navegar|utilizar|usar|percorrer)[^.]{0,120}(?:concord|aceit|consent)|(?:continuând|navigând|derulând|utilizând|folosind)[^.]{0,120}(?:acord|accept)`

@@ -2,6 +2,7 @@ package classifier
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	pc "pecrawler"
@@ -33,20 +34,43 @@ var sentences = []struct {
 	why        string
 	re         *regexp.Regexp
 }{
-	{FlagTerms, .8, "one answer covers cookies and the terms of use", regexp.MustCompile(`(?:accept|agree|consent)[^.]{0,80}cookies?(?: policy| use)?(?:,| and| &)[^.]{0,30}(?:terms|conditions)|(?:accept|agree|consent)[^.]{0,60}(?:terms|conditions)[^.]{0,30}(?:,| and| &)[^.]{0,40}cookies?` +
-		`|(?:derbyn|cytuno)[^.]{0,80}(?:cwcis[^.]{0,30}a(?:'r|'n)?[^.]{0,20}telerau|telerau[^.]{0,40}cwcis)`)},
-	{FlagPay, .85, "it offers to consent or to pay", regexp.MustCompile(`(?:accept|consent|agree|allow|free|advert\pL*)[^.]{0,140}(?: or |otherwise|alternatively|instead)[^.]{0,100}(?:subscri\pL+|pay |pay\b|£|€)|(?:subscri\pL+|pay)[^.]{0,100} or [^.]{0,60}(?:accept|consent|agree)` +
-		`|(?:derbyn|cydsyni\pL*)[^.]{0,120} neu [^.]{0,80}(?:tanysgrif\pL+|dalu|£)|(?:mit werbung|akzeptieren|zustimmen)[^.]{0,120}oder[^.]{0,80}(?:abo|€)|accept\pL*[^.]{0,120} ou [^.]{0,80}(?:abonn\pL+|€)|acept\pL*[^.]{0,120} o [^.]{0,80}(?:suscri\pL+|€)|accett\pL*[^.]{0,120} o(?:ppure)? [^.]{0,80}(?:abbon\pL+|€)`)},
-	{FlagMisleading, .7, "it says that the site needs consent to work", regexp.MustCompile(`(?:must|have to|need to|required to) (?:accept|agree to|consent to|allow)[^.]{0,60}(?:cookies?|tracking)|(?:site|website|page|service)s? (?:will|may|can|does|do)(?: not|n't|not) (?:work|function|load|be available|be used)[^.]{0,80}(?:accept|agree|consent|all cookies)` +
-		`|(?:rhaid|mae'n rhaid)[^.]{0,20}(?:derbyn|cytuno)[^.]{0,40}cwcis`)},
+	{FlagTerms, .8, "one answer covers cookies and the terms of use", regexp.MustCompile(`(?:accept|agree|consent).{0,80}cookies?(?: policy| use)?(?:,| and| &).{0,30}(?:terms|conditions)|(?:accept|agree|consent).{0,60}(?:terms|conditions).{0,30}(?:,| and| &).{0,40}cookies?` +
+		`|(?:derbyn|cytuno).{0,80}(?:cwcis.{0,30}a(?:'r|'n)?.{0,20}telerau|telerau.{0,40}cwcis)`)},
+	{FlagPay, .85, "it offers to consent or to pay", regexp.MustCompile(`(?:accept|consent|agree|allow|free|advert\pL*).{0,140}(?: or |otherwise|alternatively|instead).{0,100}(?:subscri\pL+|pay |pay\b|£|€)|(?:subscri\pL+|pay|£ ?\d|€ ?\d).{0,100}(?: or |otherwise).{0,60}(?:accept|consent|agree)|choos\pL+ between.{0,60}(?:consent|accept|agree|cookie|advert).{0,60} and .{0,40}(?:pay|subscri)` +
+		`|(?:d?derbyn|[cg]h?ydsyni)\pL*.{0,120} neu .{0,80}(?:d?tanysgrif|d?talu|dalu|£)|(?:mit werbung|akzeptieren|zustimmen).{0,120}oder.{0,80}(?:abo|€)|accept\pL*.{0,120} ou .{0,80}(?:abonn\pL+|€)|acept\pL*.{0,120} o .{0,80}(?:suscri\pL+|€)|accett\pL*.{0,120} o(?:ppure)? .{0,80}(?:abbon\pL+|€)`)},
+	{FlagMisleading, .7, "it says that the site needs consent to work", regexp.MustCompile(`(?:must|have to|need to|required to) (?:accept|agree to|consent to|allow).{0,60}(?:cookies?|tracking)|(?:site|website|page|service)s? (?:will|may|can|does|do)(?: not|n't|not) (?:work|function|load|be available|be used).{0,80}(?:accept|agree|consent|all cookies)` +
+		`|(?:accept|agree|consent)\pL*.{0,60} (?:is|are) (?:required|mandatory|necessary|needed) (?:to|for|in order to) (?:enter|us|view|access|visit|continu|proceed|read)` +
+		`|(?:if you (?:reject|refuse|decline|do not accept|don't accept|do not agree|don't agree|do not consent|don't consent|disagree)|without (?:your consent|accepting|your agreement)|unless you (?:accept|agree|consent)).{0,80}(?:site|website|pages?|services?|you) (?:will not|won't|cannot|can't|does not|doesn't|do not|don't) (?:work|function|load|use|view|access|be able|continue)` +
+		`|(?:site|website|page)s? (?:can only be|is only|are only|can be \pL+ only).{0,60}(?:accept|agree|consent)|you (?:will not|won't|cannot|can't) (?:be able to )?(?:use|view|access|enter|continue|proceed|read).{0,60}(?:unless|without|until).{0,20}(?:accept|agree|consent)` +
+		`|(?:is|are) (?:necessary|mandatory|required|essential) (?:to|that you) (?:accept|agree|consent).{0,60}(?:cookie|track)|requires? (?:you to|that you) (?:accept|agree|consent)|we (?:cannot|can't|are unable to|will not|won't) (?:show|let|offer|provide|give) (?:you )?(?:in\b|(?:this|our|the) (?:site|website|page|service)).{0,40}(?:unless|until|without).{0,20}(?:accept|agree|consent)|(?:cookies?|tracking) must be (?:enabled and )?(?:accepted|allowed|agreed)` +
+		`|(?:rhaid|mae'n rhaid).{0,20}(?:d?derbyn|cytuno|gytuno).{0,40}cwcis|ni fydd.{0,40}gweithio.{0,40}(?:oni bai|heb).{0,40}(?:derbyn|cytuno)`)},
+	{FlagMisleading, .7, "it calls necessary what needs consent", regexp.MustCompile(`(?:(?:advertising|marketing|targeting|tracking|analytics|statistics) cookies|cookies for (?:advertising|marketing|targeting|tracking|analytics|statistics)|cookies,? (?:including|also|and)(?: those for)? (?:advertising|marketing|analytics|ads)),? (?:are|is) (?:all |also |strictly |absolutely )?(?:necessary|essential|required|needed)`)},
 }
 
+// paidWay finds the parts of an offer to consent or to pay that a banner puts
+// into sentences of their own: a price that comes again, what it is without, and
+// the consent. It is constant.
+var paidWay = []*regexp.Regexp{
+	regexp.MustCompile(`(?:£|€|\$) ?\d`),
+	regexp.MustCompile(`subscri\pL+|ad-?free|ads-free|cookie-free|tracking-free|per (?:month|week|year)|(?:a|each) (?:month|week|year)|monthly|yearly|pay to reject|tanysgrif|y mis|yr wythnos`),
+	regexp.MustCompile(`without (?:ads|adverts|advertising|tracking|cookies)|(?:ads?|ads|cookie|tracking)-free|no (?:ads|tracking|cookies)|reject|refuse|don't want|do not want|free with|free if|heb`),
+	regexp.MustCompile(`accept|agree|consent|allow|d?derbyn|cytuno|cydsyni`),
+}
+
+// notNeeded is right before words that would say that one must. It is constant.
+var notNeeded = regexp.MustCompile(`(?:not|n't|never)[^\pL]+$`)
+
 // shames are the words of refusals that shame. They are constant.
-var shames = regexp.MustCompile(`(?:don't|do not) (?:care|like|want|need|mind)[^.]{0,30}(?:good|better|best|great|nice|improved|quality|missing)[^.]{0,12}(?:experience|service|site|website|content|deals?|offers?|recommendations?|out)` +
-	`|(?:prefer|rather have|like|want|enjoy|choose|fine with|happy with|ok with)[^.]{0,20}(?:bad|worse|worst|poor|poorer|boring|irrelevant|random|useless|terrible|slow|broken)` +
-	`|i(?:'ll| will| would)?(?: rather)? (?:hate|regret|miss out)|(?:like|love|enjoy) (?:missing|to miss) out` +
-	`|dim ots[^.]{0,20}(?:brofiad|profiad|gwasanaeth)|(?:brofiad|profiad|gwefan) (?:gwael|wael|gwaeth)|well gen i[^.]{0,20}(?:gwael|wael)` +
+var shames = regexp.MustCompile(`(?:don't|do not|never) (?:care|like|want|need|mind|feel|wish|enjoy)[^.]{0,30}(?:(?:good|better|best|great|nice|improved|quality|missing)[^.]{0,12}(?:experience|service|site|website|content|deals?|offers?|recommendations?|out)|sav(?:e|ing)|discount|deals?\b|offers?\b|free\b|gifts?\b|win\b|winning|lucky|fun\b|quality|coupons?|promotions?|\d+ ?%|money|help\b|support\pL*|look my best|(?:my|the) experience|works? (?:well|properly))` +
+	`|(?:^|[^\pL])(?:worse|inferior|boring|irrelevant|dull|lousy|second-rate|pointless)(?:$|[^\pL])|not (?:interested in|bothered about|fussed about)[^.]{0,12}(?:sav|deals|offers|discounts|good|better|best|great|quality)|(?:to|and|i'll) miss (?:out|the best|(?:the|your|on) (?:offers|deals|discounts|savings))|refuse to (?:support|help)|(?:things|it|life) (?:to be )?(?:harder|more difficult|the hard way)` +
+	`|(?:prefer|rather have|rather see|rather|like|want|enjoy|choose|fine with|happy with|ok with|settle for|continue with|keep my)[^.]{0,20}(?:bad|worse|worst|poor|poorer|boring|dull|irrelevant|random|useless|terrible|slow|slower|broken|annoy\pL*|full price|hard way|pay(?:ing)? (?:more|for)|miss(?:ing)? out)` +
+	`|i(?:'ll| will)(?: just| still)? (?:pay (?:the )?(?:full|more)|miss out|settle|be the last)|(?:rather|prefer)(?: to)? not (?:to )?(?:save|win|support|help|hear about)` +
+	`|i(?:'ll| will| would)?(?: rather)? (?:hate|despise|regret|miss out)|(?:like|love|enjoy) (?:missing|to miss) out|lose (?:your|my|the) (?:benefits?|discounts?|savings)|save (?:money )?(?:another|some other) (?:day|time)` +
+	`|(?:dim ots|ddim eisiau)[^.]{0,20}(?:brofiad|profiad|gwasanaeth)|(?:brofiad|profiad|gwefan) (?:gwael|wael|gwaeth)|well gen i[^.]{0,20}(?:gwael|wael)` +
 	`|mag[^.]{0,20}schlecht\pL*|(?:will|bevorzuge|lieber)[^.]{0,20}schlecht\pL*|mauvaise? (?:expérience|site|service)|(?:mala|peor|pésima) experiencia|(?:brutta|cattiva|peggiore?) esperienza|slechte(?:re)? (?:ervaring|website|site)|(?:złe|gorsze|kiepskie) (?:wrażeni\pL+|doświadczeni\pL+)|(?:má|pior) experiência|experiență (?:proastă|mai proastă|slabă)`)
+
+// plainlyNo is in refusals that only name what is refused. It is constant.
+var plainlyNo = regexp.MustCompile(`(?:want|like|need).{0,12}(?:personali[sz]ed|targeted|tailored|marketing|promotional|tracking|cookies)`)
 
 // bundle is a heading that names statistics and advertising side by side. It is constant.
 var bundle = func() *regexp.Regexp {
@@ -101,7 +125,11 @@ func shaming(said string) string {
 	if len([]rune(said)) > maxText {
 		return ""
 	}
-	return strings.TrimSpace(shames.FindString(said))
+	m := shames.FindString(said)
+	if plainlyNo.MatchString(m) {
+		return ""
+	}
+	return strings.TrimSpace(m)
 }
 
 // Passages finds what a text says that a rule asks about, sentence by sentence.
@@ -110,17 +138,30 @@ func (c *Classifier) Passages(text string) []pc.Wording {
 	add := func(flag, span string, confidence float64, why string) {
 		out = append(out, pc.Wording{Flag: flag, Span: cut(span, 200), Claim: pc.Claim{Confidence: confidence, Basis: "text", Why: why, Refs: []pc.Ref{}}})
 	}
-	for _, span := range strings.FieldsFunc(text, func(r rune) bool { return r == '.' || r == '!' || r == '?' || r == '\n' }) {
-		span = strings.TrimSpace(span)
+	spans, words := takesGoingOn(text)
+	for i, span := range spans {
+		add(FlagImplied, span, .9, "it takes going on for consent: “"+words[i]+"”")
+	}
+	whole := normal(text)
+	pays := aboutStorage.MatchString(whole)
+	for _, re := range paidWay {
+		pays = pays && re.MatchString(whole)
+	}
+	parts := inSentences(text)
+	for _, span := range parts {
 		said := normal(span)
-		if m := c.goingOn.FindString(said); m != "" && aboutStorage.MatchString(said) && !notImplied.MatchString(m) {
-			add(FlagImplied, span, .9, "it takes going on for consent: “"+m+"”")
-		}
 		for _, s := range sentences {
-			if m := s.re.FindString(said); m != "" {
-				add(s.flag, span, s.confidence, s.why+": “"+m+"”")
+			at := s.re.FindStringIndex(said)
+			if at == nil || s.flag == FlagMisleading && notNeeded.MatchString(said[:at[0]]) {
+				continue
 			}
+			pays = pays && s.flag != FlagPay
+			add(s.flag, span, s.confidence, s.why+": “"+said[at[0]:at[1]]+"”")
 		}
+	}
+	if pays {
+		priced := slices.IndexFunc(parts, func(s string) bool { return paidWay[0].MatchString(s) })
+		add(FlagPay, parts[max(priced, 0)], .8, "it names a price, what is without advertising or cookies for it, and a consent otherwise")
 	}
 	return out
 }

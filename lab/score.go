@@ -40,7 +40,8 @@ type Score struct {
 	Seen       Share                                         // items that were there and are in the verdict
 	Classes    map[string]map[string]int                     // true class → class given → items
 	Flagged    figures.Evaluation
-	Mutations  map[string]map[string]bool // mutation → consent manager → all of its rules failed, and no other
+	Slices     map[string]map[string]*Slice // what sites are sliced by → its values
+	Mutations  map[string]map[string]bool   // mutation → consent manager → all of its rules failed, and no other
 	FalseFlags []Miss
 	Wrong      []Miss
 	Versions   pc.Versions
@@ -67,7 +68,7 @@ func ReadVerdicts(r io.Reader) ([]pc.Verdict, error) {
 // NewScore compares verdicts with the truth of the sites. Verdicts of sites
 // that are none of the lab's are an error: they were not made of this lab.
 func NewScore(sites []*Site, verdicts []pc.Verdict) (*Score, error) {
-	s := &Score{Rules: map[string]*RuleScore{}, Controls: map[string]*struct{ Precision, Recall Share }{}, Classes: map[string]map[string]int{}, Mutations: map[string]map[string]bool{}}
+	s := &Score{Rules: map[string]*RuleScore{}, Controls: map[string]*struct{ Precision, Recall Share }{}, Classes: map[string]map[string]int{}, Slices: map[string]map[string]*Slice{}, Mutations: map[string]map[string]bool{}}
 	by := map[string]*Site{}
 	for _, x := range sites {
 		by[x.Host] = x
@@ -164,6 +165,10 @@ func (s *Score) site(x *Site, v *pc.Verdict) {
 		}
 		s.Mutations[x.Spec.Mutation][banner] = exact
 	}
+	of := s.slices(x)
+	for _, p := range of {
+		p.banner(t.Banner, v)
+	}
 	if t.Banner {
 		s.Banner.Sensitivity.Count(v.Banner.Present)
 	} else {
@@ -173,13 +178,13 @@ func (s *Score) site(x *Site, v *pc.Verdict) {
 		s.wrong(v, "banner %v, not %v", v.Banner.Present, t.Banner)
 	}
 	if t.Banner && v.Banner.Present && len(t.Controls) > 0 {
-		s.banner(t, v)
+		s.banner(t, v, of)
 	}
-	s.items(x, v)
+	s.items(x, v, of)
 }
 
 // banner compares what was said of a banner that is there.
-func (s *Score) banner(t *Truth, v *pc.Verdict) {
+func (s *Score) banner(t *Truth, v *pc.Verdict, of []*Slice) {
 	if t.CMP != "" {
 		s.CMP.Count(v.Banner.CMP == t.CMP)
 	}
@@ -210,6 +215,9 @@ func (s *Score) banner(t *Truth, v *pc.Verdict) {
 			role(got).Precision.Count(got == c.Action)
 		}
 		role(c.Action).Recall.Count(got == c.Action)
+		for _, p := range of {
+			p.Roles.Count(got == c.Action)
+		}
 		if got != c.Action {
 			s.wrong(v, "control “%s” is %s, not %s", c.Text, got, c.Action)
 		}
@@ -217,7 +225,7 @@ func (s *Score) banner(t *Truth, v *pc.Verdict) {
 }
 
 // items compares purposes. An item counts once a scenario in which it must be.
-func (s *Score) items(x *Site, v *pc.Verdict) {
+func (s *Score) items(x *Site, v *pc.Verdict, of []*Slice) {
 	for _, it := range x.Truth.Items {
 		list := v.Storage
 		if it.Kind == "" {
@@ -227,9 +235,14 @@ func (s *Score) items(x *Site, v *pc.Verdict) {
 			if strings.HasPrefix(it.Class, "exempt-") && x.Spec != nil && x.Spec.Banner != "" && when != "accept" {
 				continue // a choice is remembered only where it could be made
 			}
-			i := slices.IndexFunc(list, func(o pc.ItemSummary) bool {
+			is := func(o pc.ItemSummary) bool {
 				return string(o.Scenario) == when && it.matches(string(o.Kind), o.Name, o.Host)
-			})
+			}
+			// A host may be asked for a library too, which is for nothing yet.
+			i := slices.IndexFunc(list, func(o pc.ItemSummary) bool { return is(o) && string(o.Class) == it.Class })
+			if i < 0 {
+				i = slices.IndexFunc(list, is)
+			}
 			s.Seen.Count(i >= 0)
 			if i < 0 {
 				s.wrong(v, "%s %s%s of %s is not in the verdict of %s", it.Class, it.Kind, it.Name, it.Host, when)
@@ -239,6 +252,9 @@ func (s *Score) items(x *Site, v *pc.Verdict) {
 				s.Classes[it.Class] = map[string]int{}
 			}
 			s.Classes[it.Class][string(list[i].Class)]++
+			for _, p := range of {
+				p.purpose(it.Class, string(list[i].Class))
+			}
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 func TestScoreCountsWhatIsWrong(t *testing.T) {
 	sites := []*Site{
-		{Host: "good.example", Truth: Truth{Outcome: "assessed", Overall: "clear", Banner: true, Kind: "bar", Language: "en", Controls: []ControlTruth{{"Accept all", "accept"}, {"Reject all", "reject"}},
+		{Host: "good.example", Lang: "en-GB", Truth: Truth{Outcome: "assessed", Overall: "clear", Banner: true, Kind: "bar", Language: "en", Controls: []ControlTruth{{"Accept all", "accept"}, {"Reject all", "reject"}},
 			Items: []Item{{Kind: "cookie", Name: "_ga_*", Host: "good.example", Class: "conditional-statistics", When: []string{"accept"}}}}},
 		{Host: "bad.example", Truth: Truth{Outcome: "assessed", Overall: "flagged", Fails: []string{"r1"}}},
 		{Host: "gone.example", Truth: Truth{Outcome: "unreachable", Reason: "dns", Overall: "not-assessed"}},
@@ -39,6 +39,9 @@ func TestScoreCountsWhatIsWrong(t *testing.T) {
 	}
 	if s.Controls["accept"].Recall != share(1, 1) || s.Controls["reject"].Recall != share(0, 1) {
 		t.Errorf("controls: %+v", s.Controls)
+	}
+	if x := s.Slices["language"]["en-GB"]; x == nil || x.Sites != 1 || x.Found != share(1, 1) || x.Roles != share(1, 2) || x.Unanswered != share(1, 1) || x.Purposes.N != 0 {
+		t.Errorf("slices: %+v", s.Slices)
 	}
 	var b strings.Builder
 	s.Markdown(&b)

@@ -195,6 +195,16 @@ func (s *Store) Decisions(ctx context.Context, sweep, site string) ([]Decision, 
 	return decisions(ctx, s.db, `WHERE sweep = $1 AND site = $2 ORDER BY id`, sweep, site)
 }
 
+// SweepDecisions returns all decisions of a sweep by site, in their order.
+func (s *Store) SweepDecisions(ctx context.Context, sweep string) (map[string][]Decision, error) {
+	ds, err := decisions(ctx, s.db, `WHERE sweep = $1 ORDER BY id`, sweep)
+	out := map[string][]Decision{}
+	for _, d := range ds {
+		out[d.Site] = append(out[d.Site], d)
+	}
+	return out, err
+}
+
 func (s *Store) decisionsByID(ctx context.Context) (map[int64]Decision, error) {
 	ds, err := decisions(ctx, s.db, ``)
 	out := map[int64]Decision{}

@@ -43,7 +43,10 @@ func (f *output) flags(fs *flag.FlagSet, usual, formats string) {
 func reportCmd(ctx context.Context, e env, args []string) error {
 	var out output
 	var known figures.Evaluation
+	var labels, shared bool
 	o, rest, err := parseWith(e, "report", forData, args, func(fs *flag.FlagSet) {
+		fs.BoolVar(&labels, "decisions", false, "write what people decided of findings, as rows to measure the classifier with, to standard output; needs --share-decisions")
+		fs.BoolVar(&shared, "share-decisions", false, "decisions of people may leave the store, without names, notes and sites")
 		out.flags(fs, "html", "html, pdf, csv or json")
 		fs.Func("sensitivity", "faulty sites that this build flagged, of all faulty sites of an evaluation, as `K/N`", shareFlag(&known.Sensitivity))
 		fs.Func("specificity", "other sites that it did not flag, of all other sites, as `K/N`; with both the report says what a flag is worth", shareFlag(&known.Specificity))
@@ -60,6 +63,9 @@ func reportCmd(ctx context.Context, e env, args []string) error {
 	if err := out.known("html", "pdf", "csv", "json"); err != nil {
 		return err
 	}
+	if labels && !shared {
+		return errNotShared
+	}
 	st, err := existingStore(ctx, o)
 	if err != nil {
 		return err
@@ -68,6 +74,9 @@ func reportCmd(ctx context.Context, e env, args []string) error {
 	sweep, err := figuredSweep(ctx, st, store.Place(o.store), rest[0])
 	if err != nil {
 		return err
+	}
+	if labels {
+		return writeLabels(ctx, e.stdout, st, sweep.ID)
 	}
 	tally := figures.NewTally()
 	if err := st.EachWord(ctx, sweep.ID, func(v pc.Verdict) error { tally.Add(v); return nil }); err != nil {

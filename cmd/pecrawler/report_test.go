@@ -118,3 +118,56 @@ func TestReportAsPDF(t *testing.T) {
 		}
 	}
 }
+
+// What people decided leaves the store only if the settings say so, and without
+// the site and the person.
+func TestDecisionsAsRows(t *testing.T) {
+	out, ctx := t.TempDir(), t.Context()
+	st, err := store.Open(ctx, storePath(out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	var sites []store.Site
+	for _, site := range []string{"a.example", "b.example", "c.example"} {
+		sites = append(sites, store.Site{Site: site})
+	}
+	if err := st.CreateSweep(ctx, store.Sweep{ID: "s", Agree: 1, Created: time.UnixMilli(1e9)}, sites); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range sites {
+		v := pc.Verdict{Sweep: "s", Site: s.Site, Outcome: pc.Assessed, Overall: pc.Flagged, Versions: pc.Versions{Classifier: "9"},
+			Findings: []pc.Finding{{Rule: "pre-ad-storage", Status: "stable", Outcome: pc.Fail, Confidence: .97, Refs: []pc.Ref{"idle/storage/0"}}, {Rule: "pre-replay", Status: "stable", Outcome: pc.Pass}},
+			Storage:  []pc.ItemSummary{{Kind: pc.Cookie, Host: s.Site, Name: "_fbp", Class: pc.NonExemptAdvertising, Confidence: .99, Ref: "idle/storage/0"}, {Kind: pc.Cookie, Host: s.Site, Name: "session", Class: pc.ExemptStrict, Ref: "idle/storage/1"}}}
+		if err := st.PutWord(ctx, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	decide := func(site, by, act string, sampled bool) {
+		t.Helper()
+		v, err := st.Word(ctx, "s", site)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := store.Reading{By: by, At: time.UnixMilli(2e9), Verdict: store.VerdictDigest(v), Sampled: sampled, Site: store.Decision{Act: act, Note: "secret"}, Findings: []store.Decision{{Rule: "pre-ad-storage", Act: act, Note: "secret"}}}
+		if err := st.Decide(ctx, "s", site, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	decide("a.example", "ann", store.Dismiss, false)
+	decide("b.example", "ann", store.Uphold, true)
+	decide("b.example", "bob", store.Dismiss, false) // nobody has settled it
+
+	if code, stdout, stderr := pecrawler(ctx, t, "", "report", "s", "--decisions", "--out", out); code != 1 || stdout != "" || !strings.Contains(stderr, "share-decisions") {
+		t.Errorf("without consent: %d %q %q", code, stdout, stderr)
+	}
+	config := filepath.Join(out, "config.yaml")
+	if err := os.WriteFile(config, []byte("share-decisions: true\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := pecrawler(ctx, t, "", "report", "s", "--decisions", "--config", config, "--out", out)
+	want := `{"rule":"pre-ad-storage","outcome":"fail","confidence":0.97,"act":"dismiss","reading":1,"classifier":"9","lists":"","items":[{"kind":"cookie","host":"site","name":"_fbp","class":"nonexempt-advertising","confidence":0.99}]}` + "\n"
+	if code != 0 || stdout != want {
+		t.Errorf("%d %q\n%s\nwant %s", code, stderr, stdout, want)
+	}
+}

@@ -170,7 +170,8 @@ type workMetrics struct {
 	findings *prometheus.CounterVec
 	judged   *prometheus.CounterVec // by what the visit alone says, and whether the site had been visited before
 	storage  *prometheus.CounterVec // stored items by class
-	rule     *prometheus.GaugeVec   // 1 for each rule, to join its check to its findings
+	sure     *prometheus.HistogramVec
+	rule     *prometheus.GaugeVec // 1 for each rule, to join its check to its findings
 	faults   prometheus.Counter
 	inHand   prometheus.Gauge
 }
@@ -183,9 +184,11 @@ func newWorkMetrics(set *rules.Set, reg prometheus.Registerer) *workMetrics {
 		findings: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_findings_total", Help: "Findings on visits, by rule and outcome."}, []string{"rule", "outcome"}),
 		judged:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_visits_judged_total", Help: "Visits done, by what the visit alone says, and whether it was the first of its site or one again."}, []string{"overall", "visit"}),
 		storage:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_storage_items_total", Help: "Stored items seen on visits, by class."}, []string{"class"}),
-		rule:     prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "pecrawler_rule_info", Help: "Always 1: the rules that this process judges by."}, []string{"rule", "status", "check", "problem"}),
-		faults:   prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_visit_faults_total", Help: "Visits that failed by our own fault and went back to the queue."}),
-		inHand:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "pecrawler_visits_in_hand", Help: "Visits that this process is making."}),
+		sure: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "pecrawler_opinion_confidence_ratio", Help: "How sure the classifier is of what it does not call unknown, from 0 to 1: of stored items and of requests.",
+			Buckets: []float64{.5, .6, .7, .8, .9, .95, 1}}, []string{"of"}),
+		rule:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "pecrawler_rule_info", Help: "Always 1: the rules that this process judges by."}, []string{"rule", "status", "check", "problem"}),
+		faults: prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_visit_faults_total", Help: "Visits that failed by our own fault and went back to the queue."}),
+		inHand: prometheus.NewGauge(prometheus.GaugeOpts{Name: "pecrawler_visits_in_hand", Help: "Visits that this process is making."}),
 	}
 	for _, o := range []pc.Outcome{pc.Assessed, pc.Blocked, pc.Unreachable, pc.NotASite, pc.Excluded} {
 		m.visits.WithLabelValues(string(o))
@@ -202,7 +205,7 @@ func newWorkMetrics(set *rules.Set, reg prometheus.Registerer) *workMetrics {
 			}
 		}
 	}
-	reg.MustRegister(m.visits, m.stage, m.findings, m.judged, m.storage, m.rule, m.faults, m.inHand)
+	reg.MustRegister(m.visits, m.stage, m.findings, m.judged, m.storage, m.sure, m.rule, m.faults, m.inHand)
 	return m
 }
 
@@ -220,6 +223,13 @@ func (m *workMetrics) count(v pc.Verdict) {
 	m.judged.WithLabelValues(string(v.Overall), visit).Inc()
 	for _, i := range v.Storage {
 		m.storage.WithLabelValues(string(i.Class)).Inc()
+	}
+	for of, list := range map[string][]pc.ItemSummary{"storage": v.Storage, "request": v.Requests} {
+		for _, i := range list {
+			if i.Class != pc.Unknown {
+				m.sure.WithLabelValues(of).Observe(i.Confidence)
+			}
+		}
 	}
 	for _, f := range v.Findings {
 		m.findings.WithLabelValues(f.Rule, string(f.Outcome)).Inc()

@@ -6,17 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-
-	"golang.org/x/net/publicsuffix"
 
 	pc "pecrawler"
 	"pecrawler/classifier"
@@ -55,6 +51,9 @@ type accuracy struct {
 	Calibration       []bin
 	ECE               float64
 	Cookies           *cookieMarks       `json:"cookies,omitempty"`
+	Wording           *wordingMarks      `json:"wording"`
+	Sweep             *sweepMarks        `json:"sweep,omitempty"`
+	Decisions         *decisionMarks     `json:"decisions,omitempty"`
 	Cost              map[string]float64 `json:"microseconds"`
 	Machine           string
 	Missing           []string
@@ -170,7 +169,10 @@ func autoconsent(ctx context.Context, cache string, sets []set) (func(string) (s
 	return func(text string) (string, float64) { return of[text], 1 }, nil
 }
 
-func evaluate(ctx context.Context, cache, data string) error {
+// inputs are what an evaluation may be given; empty: not measured.
+type inputs struct{ data, sweep, decisions string }
+
+func evaluate(ctx context.Context, cache string, in inputs) error {
 	cls, err := classifier.New()
 	if err != nil {
 		return err
@@ -195,7 +197,7 @@ func evaluate(ctx context.Context, cache, data string) error {
 		ct := cls.Control(classifier.ControlRow{Text: text})
 		return string(ct.Action), ct.Confidence
 	}
-	sets, err := controlSets(data)
+	sets, err := controlSets(in.data)
 	if err != nil {
 		return err
 	}
@@ -228,9 +230,19 @@ func evaluate(ctx context.Context, cache, data string) error {
 	if err := a.attributes(cache, cls); err != nil {
 		return err
 	}
-	if err := a.cookies(data, cls); err != nil {
+	if err := a.cookies(in.data, cls); err != nil {
 		return err
 	}
+	if err := a.wording(in.data, cls); err != nil {
+		return err
+	}
+	if err := a.sweep(ctx, in.sweep, cls); err != nil {
+		return err
+	}
+	if err := a.decisions(in.decisions, cls); err != nil {
+		return err
+	}
+	a.Missing = append(a.Missing, "banners on saved pages of others (no set with labels is known to us)")
 	a.cost(rows, cls)
 	return a.write()
 }
@@ -289,98 +301,6 @@ func (a *accuracy) calibrate(s set, read func(string) (string, float64)) {
 			a.ECE += max(d, -d) * float64(b.Right.N) / float64(len(s.rows))
 		}
 	}
-}
-
-// cookieMarks compares purposes with what consent managers of sites declared.
-type cookieMarks struct {
-	Cookies, Sites int
-	Advertising    precisionAnd  `json:"advertising"`             // against the word of the site's own consent manager
-	Agreed         precisionAnd  `json:"advertising_agreed"`      // against the word of most sites, and without the items of which most say otherwise
-	Sure           precisionAnd  `json:"advertising_sure"`        // what is sure enough to flag, against the word of most sites
-	Needed         figures.Share `json:"needed_called_nonexempt"` // declared necessary by most, called non-exempt
-	Unknown        figures.Share
-	Table          map[string]map[string]int // declared, said
-	Against        map[string]int            // called advertising, and most sites say otherwise: the items
-}
-
-func (a *accuracy) cookies(data string, cls *classifier.Classifier) error {
-	rs, err := table(filepath.Join(data, "classifier", "cookies-cookieblock-dev.tsv"))
-	if err != nil || data == "" || rs == nil {
-		a.Missing = append(a.Missing, "cookies with what sites declare (DATA/classifier/cookies-cookieblock-dev.tsv)")
-		return err
-	}
-	a.Cookies = &cookieMarks{Table: map[string]map[string]int{}, Against: map[string]int{}}
-	m := a.Cookies
-	key := func(r map[string]string) string {
-		d := strings.TrimPrefix(r["domain"], ".")
-		if s, err := publicsuffix.EffectiveTLDPlusOne(d); err == nil {
-			d = s
-		}
-		if d == r["site"] || strings.HasSuffix(r["domain"], r["site"]) {
-			d = "the site's own"
-		}
-		return r["name"] + " " + d
-	}
-	// One label is one webmaster's word. Where several sites declare the same cookie, what most say is nearer to the truth.
-	votes := map[string]map[string]int{}
-	sites := map[string]bool{}
-	for _, r := range rs {
-		sites[r["site"]] = true
-		if votes[key(r)] == nil {
-			votes[key(r)] = map[string]int{}
-		}
-		votes[key(r)][r["label"]]++
-	}
-	m.Sites = len(sites)
-	most := func(r map[string]string) string {
-		v := votes[key(r)]
-		best := ""
-		for _, l := range slices.Sorted(maps.Keys(v)) {
-			if best == "" || v[l] > v[best] {
-				best = l
-			}
-		}
-		n := 0
-		for _, k := range v {
-			n += k
-		}
-		if n < 2 || 2*v[best] <= n {
-			return ""
-		}
-		return best
-	}
-	for _, r := range rs {
-		life, _ := strconv.ParseFloat(r["life_seconds"], 64)
-		it := pc.StorageItem{Kind: pc.Cookie, Name: r["name"], Host: strings.TrimPrefix(r["domain"], "."), Value: r["value"], Lifetime: int64(life), HTTPOnly: r["httponly"] == "1", Secure: r["secure"] == "1", Request: -1}
-		p := cls.StorageRow(r["site"], &it, true)
-		m.Cookies++
-		ad, sure := p.Class == pc.NonExemptAdvertising, p.Class == pc.NonExemptAdvertising && p.Confidence >= .8
-		m.Unknown.Count(p.Class == pc.Unknown)
-		if m.Table[r["label"]] == nil {
-			m.Table[r["label"]] = map[string]int{}
-		}
-		m.Table[r["label"]][string(p.Class)]++
-		tally := func(x *precisionAnd, said, is bool) {
-			if said {
-				x.Precision.Count(is)
-			}
-			if is {
-				x.Recall.Count(said)
-			}
-		}
-		tally(&m.Advertising, ad, r["label"] == "advertising")
-		if w := most(r); w != "" {
-			tally(&m.Agreed, ad, w == "advertising")
-			if ad && w != "advertising" {
-				m.Against[fmt.Sprintf("`%s` of %s, declared %s", r["name"], strings.TrimPrefix(r["domain"], "."), w)]++
-			}
-			tally(&m.Sure, sure, w == "advertising")
-			if w == "necessary" {
-				m.Needed.Count(strings.HasPrefix(string(p.Class), "nonexempt-"))
-			}
-		}
-	}
-	return nil
 }
 
 func (a *accuracy) cost(rows []row, cls *classifier.Classifier) {

@@ -23,7 +23,10 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	cache := flag.String("cache", ".train", "`folder` for the packages")
-	data := flag.String("data", "", "evaluate: `folder` with labelled sets of others, which are no part of the repository")
+	var in inputs
+	flag.StringVar(&in.data, "data", "", "evaluate: `folder` with labelled sets of others, which are no part of the repository")
+	flag.StringVar(&in.sweep, "sweep", "", "evaluate: data `folder` of a sweep of the test web, or a folder of several; what was sealed there is read again")
+	flag.StringVar(&in.decisions, "decisions", "", "evaluate: `file` of pecrawler report --decisions")
 	flag.Parse()
 	name := flag.Arg(0)
 	if flag.NArg() > 1 {
@@ -38,7 +41,7 @@ func main() {
 	case "lists":
 		err = makeLists(*cache)
 	case "evaluate":
-		err = evaluate(ctx, *cache, *data)
+		err = evaluate(ctx, *cache, in)
 	default:
 		err = errors.New("want fetch, controls, lists or evaluate")
 	}

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"pecrawler/classifier"
+	"pecrawler/figures"
 )
 
 func TestGrammar(t *testing.T) {
@@ -55,5 +57,68 @@ func TestTheModelIsWhatTheRowsGive(t *testing.T) {
 	have, err := os.ReadFile(modelFile)
 	if err != nil || !bytes.Equal(m.Bytes(), have) {
 		t.Errorf("%s is not what the rows give; go run ./cmd/train controls makes it (%v)", modelFile, err)
+	}
+}
+
+// One site has one word on a cookie, and without it the others decide.
+func TestVotes(t *testing.T) {
+	v := votes{"_x a.example": {"one.example": "advertising", "two.example": "advertising", "three.example": "necessary"}}
+	for _, c := range []struct {
+		without string
+		n       int
+		want    string
+	}{{"", 2, "advertising"}, {"", 4, ""}, {"one.example", 2, ""}, {"three.example", 2, "advertising"}} {
+		if got := v.most("_x a.example", c.without, c.n); got != c.want {
+			t.Errorf("without %q, of %d: %q, want %q", c.without, c.n, got, c.want)
+		}
+	}
+}
+
+// Every set of made texts can be read, and each flag is in the one that nothing was mended with.
+func TestMadeBanners(t *testing.T) {
+	cls, err := classifier.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &accuracy{}
+	if err := a.wording("", cls); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range wordingFlags {
+		if x := a.Wording.Made["en-held"][f]; x.Recall.N < 4 {
+			t.Errorf("%s: only %d texts", f, x.Recall.N)
+		}
+	}
+}
+
+func TestDecisionsAreCounted(t *testing.T) {
+	cls, err := classifier.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "decisions.jsonl")
+	rows := `{"rule":"pre-ad-storage","outcome":"fail","act":"uphold","items":[{"kind":"cookie","host":"site","name":"_fbp","class":"nonexempt-advertising"}]}
+{"rule":"pre-ad-storage","outcome":"fail","act":"dismiss","items":[{"kind":"cookie","host":"site","name":"zz_no_list_has_it","class":"nonexempt-advertising"}]}
+{"rule":"pre-ad-storage","outcome":"unsure","act":"unsure","items":[]}
+`
+	if err := os.WriteFile(file, []byte(rows), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := &accuracy{}
+	if err := a.decisions(file, cls); err != nil {
+		t.Fatal(err)
+	}
+	d := a.Decisions.Rules["pre-ad-storage"]
+	if a.Decisions.Rows != 3 || d == nil || d.Upheld != (figures.Share{K: 1, N: 2}) || d.Doubted != 1 || a.Decisions.Items.Precision != (figures.Share{K: 1, N: 1}) || a.Decisions.Items.Recall != (figures.Share{K: 1, N: 1}) {
+		t.Errorf("%+v %+v", a.Decisions, d)
+	}
+	if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.decisions(file, cls); err == nil {
+		t.Error("no error for a row that is cut off")
+	}
+	if a := (&accuracy{}); a.decisions("", cls) != nil || len(a.Missing) == 0 {
+		t.Error("what is missing is not said")
 	}
 }

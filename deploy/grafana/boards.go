@@ -63,6 +63,8 @@ func boards() []board {
 				one(`sum by (rule) (increase(pecrawler_findings_total{outcome="unsure"}[1h])) / (sum by (rule) (increase(pecrawler_findings_total{outcome=~"fail|pass|unsure"}[1h])) > 0)`, "{{rule}}")},
 			{"Stored items by class", "Share over an hour. unknown never flags: it has to be labelled.", "percentunit",
 				one(`sum by (class) (increase(pecrawler_storage_items_total[1h])) / scalar(sum(increase(pecrawler_storage_items_total[1h])))`, "{{class}}")},
+			{"How sure the classifier is", "Mean over six hours of what it does not call unknown; 1 is sure. It falls when the web moves away from the lists.", "none",
+				one(`sum by (of) (increase(pecrawler_opinion_confidence_ratio_sum[6h])) / sum by (of) (increase(pecrawler_opinion_confidence_ratio_count[6h]))`, "{{of}}")},
 			{"Visits again that agree", "Of the second and later visits, the share that would flag too, over six hours. Low: the first visits see what does not last.", "percentunit",
 				one(`sum(increase(pecrawler_visits_judged_total{overall="flagged", visit="again"}[6h])) / sum(increase(pecrawler_visits_judged_total{visit="again"}[6h]))`, "agree")},
 			{"Visits again", "A minute: first visits, and those that are asked for because of what the first found.", "cpm",
