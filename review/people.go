@@ -10,12 +10,6 @@ import (
 	"time"
 )
 
-// Person is somebody who may use the pages.
-type Person struct {
-	Name string
-	Lead bool // may settle disagreements, correct decisions and read the log
-}
-
 // session is somebody who is signed in.
 type session struct {
 	Person

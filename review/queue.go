@@ -138,7 +138,7 @@ func carried(q url.Values) [][2]string {
 
 // next gives who asks the first case of the filter that nobody has.
 func (h *Handler) next(c *call) error {
-	cs, err := h.store.TakeNext(c.r.Context(), filterOf(c.r.PostForm, c.Name), c.Name, c.Lead, h.opt.Now())
+	cs, err := h.store.TakeNext(c.r.Context(), filterOf(c.r.PostForm, c.Name), c.Name, c.Is(Lead), h.opt.Now())
 	if errors.Is(err, store.ErrNotFound) {
 		return &refusal{http.StatusNotFound, "No case is left", "Every case of this filter is decided, or somebody has it, or it waits for somebody else."}
 	}

@@ -32,6 +32,7 @@ package review
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -94,9 +95,12 @@ func New(st *store.Store, v *evidence.Vault, log *slog.Logger, opt Options) (*Ha
 		w.Header().Set("Cache-Control", "max-age=300")
 		http.ServeFileFS(w, r, files, "assets/pecrawler.css")
 	})
-	mux.HandleFunc("/", h.page(func(*call) error { return store.ErrNotFound }))
+	mux.HandleFunc("/", h.page("GET /", func(*call) error { return store.ErrNotFound }))
 	for pattern, do := range h.pages() {
-		mux.HandleFunc(pattern, h.page(do))
+		if len(rights()[pattern]) == 0 {
+			return nil, fmt.Errorf("the table of rights has no line for %s", pattern)
+		}
+		mux.HandleFunc(pattern, h.page(pattern, do))
 	}
 	h.routes = http.NewCrossOriginProtection().Handler(mux)
 	return h, nil
@@ -180,9 +184,10 @@ type refusal struct {
 
 func (e *refusal) Error() string { return e.title + ": " + e.text }
 
-// page lets in whoever is signed in, and looks at the token of what changes
-// something. Handlers return their errors: one place decides what people see.
-func (h *Handler) page(do func(*call) error) http.HandlerFunc {
+// page lets in whoever is signed in and may use the route, and looks at the
+// token of what changes something. Handlers return their errors: one place
+// decides what people see.
+func (h *Handler) page(pattern string, do func(*call) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		s, ok := h.door.who(r)
 		if !ok {
@@ -191,6 +196,10 @@ func (h *Handler) page(do func(*call) error) http.HandlerFunc {
 		}
 		if r.Method == http.MethodPost && !s.genuine(r) {
 			h.problem(w, r, http.StatusForbidden, "This form is not from your session", "Go back, load the page again and repeat what you did.")
+			return
+		}
+		if !s.May(pattern) {
+			h.problem(w, r, http.StatusForbidden, "This is not for your role", "You are signed in as "+cmp.Or(s.Does(), "nobody in particular")+"; this is for "+roleWords(rights()[pattern], ", ")+".")
 			return
 		}
 		w.Header().Set("Cache-Control", "no-store") // what a shared machine's next user must not find

@@ -138,7 +138,7 @@ func serveText(t *testing.T, opt review.Options, text string) *pages {
 		t.Fatal(err)
 	}
 	if opt.People == nil {
-		opt.People = []review.Person{{Name: "ann", Lead: true}}
+		opt.People = []review.Person{{Name: "ann", Roles: review.Roles()}}
 	}
 	if opt.Opinions == nil {
 		opt.Opinions = opinions(text)

@@ -25,7 +25,7 @@ func reviewCmd(ctx context.Context, e env, args []string) error {
 	var who people
 	second := 0.1
 	o, rest, err := parseWith(e, "review", forData|forVault|forServe, args, func(fs *flag.FlagSet) {
-		fs.Var(&who, "person", "`name` of somebody who reviews, or name:lead for who settles disagreements; may be repeated; you alone when not given")
+		fs.Var(&who, "person", "`name` of somebody who reviews, or name:ROLE+ROLE, e.g. lee:lead+launcher; may be repeated; you alone, in every role, when not given")
 		fs.Float64Var(&second, "second", second, "share of decisions, 0 to 1, that a second person makes again without seeing the first")
 	})
 	if err != nil {
@@ -81,7 +81,7 @@ func reviewPages(st *store.Store, vault *evidence.Vault, cls *classifier.Classif
 		if u, err := user.Current(); err == nil && u.Username != "" {
 			name = u.Username
 		}
-		who = people{{Name: name, Lead: true}}
+		who = people{{Name: name, Roles: review.Roles()}}
 	}
 	return review.New(st, vault, log, review.Options{
 		People: who, Second: second,
@@ -118,13 +118,20 @@ func (p *people) String() string {
 }
 
 func (p *people) Set(v string) error {
-	name, role, _ := strings.Cut(v, ":")
-	if name = strings.TrimSpace(name); name == "" || name == store.Nobody || name == "me" || len(name) > 60 || role != "" && role != "lead" {
-		return errors.New("want a name, or name:lead")
+	name, words, has := strings.Cut(v, ":")
+	if name = strings.TrimSpace(name); !review.ValidName(name) {
+		return errors.New("want a name, or a name with roles such as lee:lead")
+	}
+	roles := []review.Role{review.Investigator}
+	if has {
+		var err error
+		if roles, err = review.ParseRoles(words); err != nil {
+			return err
+		}
 	}
 	if slices.ContainsFunc(*p, func(x review.Person) bool { return x.Name == name }) {
 		return errors.New("is named twice")
 	}
-	*p = append(*p, review.Person{Name: name, Lead: role == "lead"})
+	*p = append(*p, review.Person{Name: name, Roles: roles})
 	return nil
 }

@@ -1,0 +1,148 @@
+package review_test
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"pecrawler/review"
+)
+
+// oneOfEach is a person for each role, named by it, and one without any.
+func oneOfEach() []review.Person {
+	out := []review.Person{{Name: "nobody"}}
+	for _, r := range review.Roles() {
+		out = append(out, review.Person{Name: string(r), Roles: []review.Role{r}})
+	}
+	return out
+}
+
+// address fills a pattern with names of what the test has.
+func (p *pages) address(pattern string) (method, path string) {
+	method, path, _ = strings.Cut(pattern, " ")
+	for name, v := range map[string]string{"{sweep}": "one", "{site}": "shop.example", "{digest}": p.Digest, "{scenario}": "idle", "{kind}": "storage", "{n}": "0", "{$}": ""} {
+		path = strings.ReplaceAll(path, name, v)
+	}
+	return method, path
+}
+
+// Every route, by everybody: who has no right to it gets nothing, and the page
+// tells who has; who has one is never told that it is not for his role.
+func TestRoutesByRole(t *testing.T) {
+	p := serve(t, review.Options{People: oneOfEach()})
+	if got, want := p.handler.Routes(), slices.Sorted(maps.Keys(review.Rights())); !slices.Equal(got, want) {
+		t.Fatalf("the routes are %q,\nthe table of rights has %q", got, want)
+	}
+	for _, who := range p.handler.People() {
+		for _, pattern := range p.handler.Routes() {
+			b := p.quietly(who) // signing out is one of the routes
+			method, path := p.address(pattern)
+			form := url.Values{"token": {b.token()}}
+			req, err := http.NewRequestWithContext(t.Context(), method, p.URL+path, strings.NewReader(form.Encode()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			resp, err := b.Do(req)
+			code, body, _ := b.read(resp, err)
+			may := slices.ContainsFunc(review.Rights()[pattern], func(r review.Role) bool { return who.Is(r) })
+			if refused := code == http.StatusForbidden && strings.Contains(body, "This is not for your role"); refused == may {
+				t.Errorf("%s, %s: %d, refused: %v", who.Name, pattern, code, refused)
+			}
+			if !may && (strings.Contains(body, "shop.example") || strings.Contains(body, "secret-") || strings.Contains(body, `"total"`)) {
+				t.Errorf("%s, %s: something is shown all the same", who.Name, pattern)
+			}
+		}
+	}
+}
+
+// What the table must never say, whoever changes it.
+func TestRightsAreLeast(t *testing.T) {
+	only := map[string][]review.Role{
+		`^POST /(bundles|sweeps/\{sweep\}/sites)`:      {review.Investigator, review.Lead},
+		`^GET /bundles/\{digest\}(/har|/wacz)?$`:       {review.Investigator, review.Lead},
+		`^POST /queue`:                                 {review.Investigator, review.Lead},
+		`^GET /(bundles|queue|sweeps/\{sweep\}/sites)`: {review.Reader, review.Investigator, review.Lead},
+		`audit`: {review.Lead},
+	}
+	for pattern, roles := range review.Rights() {
+		for re, most := range only {
+			if !regexp.MustCompile(re).MatchString(pattern) {
+				continue
+			}
+			for _, r := range roles {
+				if !slices.Contains(most, r) {
+					t.Errorf("%s is open to %s", pattern, r)
+				}
+			}
+		}
+		if strings.HasPrefix(pattern, "POST ") && pattern != "POST /sign-out" && slices.Contains(roles, review.Reader) {
+			t.Errorf("a reader may do something: %s", pattern)
+		}
+	}
+}
+
+var updateRights = flag.Bool("update-rights", false, "write the table of rights into docs/review.md")
+
+// docs/review.md has the table that the program goes by.
+func TestRightsAreDocumented(t *testing.T) {
+	raw, err := os.ReadFile("../docs/review.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want strings.Builder
+	fmt.Fprint(&want, "| route |")
+	for _, r := range review.Roles() {
+		fmt.Fprintf(&want, " %s |", r)
+	}
+	want.WriteString("\n|---|" + strings.Repeat(":-:|", len(review.Roles())) + "\n")
+	for _, pattern := range slices.SortedFunc(maps.Keys(review.Rights()), func(a, b string) int {
+		return strings.Compare(a[strings.IndexByte(a, ' '):]+a, b[strings.IndexByte(b, ' '):]+b)
+	}) {
+		fmt.Fprintf(&want, "| `%s` |", pattern)
+		for _, r := range review.Roles() {
+			if slices.Contains(review.Rights()[pattern], r) {
+				want.WriteString(" ● |")
+			} else {
+				want.WriteString(" |")
+			}
+		}
+		want.WriteString("\n")
+	}
+	table := regexp.MustCompile(`(?m)^\| route \|(.*\n)(\|.*\n)+`)
+	if *updateRights {
+		raw = table.ReplaceAllLiteral(raw, []byte(want.String()))
+		if err := os.WriteFile("../docs/review.md", raw, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if string(table.Find(raw)) != want.String() {
+		t.Error("docs/review.md does not have the table of rights as it is: go test ./review -run TestRightsAreDocumented -update-rights writes it")
+	}
+}
+
+// quietly signs a person in who may see nothing.
+func (p *pages) quietly(who review.Person) *browser {
+	p.t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	b := &browser{p, http.Client{Jar: jar}}
+	b.get(strings.TrimPrefix(p.handler.Invite(p.URL, who), p.URL))
+	return b
+}
+
+// token is that of the forms; every page has one to sign out with.
+func (b *browser) token() string {
+	_, body, _ := b.get("/nothing-here")
+	return fields(body, "/sign-out").Get("token")
+}
