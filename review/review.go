@@ -15,7 +15,7 @@
 // Every form holds a token that no other site knows.
 //
 //	GET  /                                         the sweeps
-//	GET  /sign-in?code=                            use a link up
+//	GET  /sign-in?code=                            use a link up, or go to the provider, who sends back to /sign-in/callback
 //	GET  /sweeps/{sweep}                           its sites; ?overall= ?rule= ?q= ?page=
 //	GET  /sweeps/{sweep}/sites/{site}              one site
 //	POST /sweeps/{sweep}/sites/{site}/decisions    decide on it; /take and /release: have the case
@@ -40,9 +40,12 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	pc "pecrawler"
 	"pecrawler/evidence"
@@ -63,6 +66,14 @@ type Options struct {
 	// Second is the share of first readings, 0 to 1, that a second reader reads
 	// without seeing the first.
 	Second float64
+	// SSO is where people sign in instead of by links; nil: by links, on loopback.
+	SSO *SSO
+	// Base is the address by which browsers reach the pages; nil: loopback.
+	Base *url.URL
+	// Proxies may say by X-Forwarded-For where a request comes from.
+	Proxies []netip.Prefix
+	// Registerer takes the metrics; nil: nobody.
+	Registerer prometheus.Registerer
 	// Now is the clock; nil: the system's.
 	Now func() time.Time
 }
@@ -74,6 +85,9 @@ type Handler struct {
 	shelf  *shelf
 	log    *slog.Logger
 	door   *door
+	gate   *gate
+	sso    *signOn // nil: links
+	met    metrics
 	opt    Options
 	tmpl   *template.Template
 	routes http.Handler
@@ -84,13 +98,23 @@ func New(st *store.Store, v *evidence.Vault, log *slog.Logger, opt Options) (*Ha
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	h := &Handler{store: st, vault: v, shelf: newShelf(v, opt.Opinions), log: log, door: newDoor(opt.Now), opt: opt}
+	h := &Handler{store: st, vault: v, shelf: newShelf(v, opt.Opinions), log: log, door: newDoor(opt.Now), gate: newGate(opt.Now), met: newMetrics(opt.Registerer), opt: opt}
 	var err error
+	if opt.SSO != nil {
+		if h.sso, err = discover(context.Background(), *opt.SSO, opt.Base, opt.Now); err != nil {
+			return nil, err
+		}
+		h.door.lax = true
+	}
+	h.door.secure = opt.Base != nil && opt.Base.Scheme == "https"
 	if h.tmpl, err = template.New("").Funcs(funcs()).ParseFS(files, "templates/*.html"); err != nil {
 		return nil, fmt.Errorf("templates of the review page: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /sign-in", h.signIn)
+	mux.HandleFunc("GET /sign-in", h.limited(h.signIn))
+	if h.sso != nil {
+		mux.HandleFunc("GET /sign-in/callback", h.limited(h.callback))
+	}
 	mux.HandleFunc("GET /assets/pecrawler.css", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=300")
 		http.ServeFileFS(w, r, files, "assets/pecrawler.css")
@@ -153,7 +177,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	hd.Set("Referrer-Policy", "no-referrer")
 	hd.Set("Cross-Origin-Resource-Policy", "same-origin")
 	hd.Set("Cross-Origin-Opener-Policy", "same-origin")
-	if !loopback(r.Host) {
+	if h.door.secure {
+		hd.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	if b := h.opt.Base; b != nil && r.Host != b.Host {
+		h.problem(w, r, http.StatusForbidden, "Not by this name", "The pages are reached by the name that they were set up with, and by no other.")
+		return
+	} else if b == nil && !loopback(r.Host) {
 		h.problem(w, r, http.StatusForbidden, "Only on this machine", "The pages are served on loopback addresses, such as 127.0.0.1 and localhost.")
 		return
 	}
@@ -191,7 +221,11 @@ func (h *Handler) page(pattern string, do func(*call) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		s, ok := h.door.who(r)
 		if !ok {
-			h.problem(w, r, http.StatusUnauthorized, "Sign in", "Use the link that the program printed when it started. It works once.")
+			h.knocks(w, r)
+			return
+		}
+		if !h.gate.allow("session "+s.key, sessionRate, sessionBurst) {
+			h.busy(w, r)
 			return
 		}
 		if r.Method == http.MethodPost && !s.genuine(r) {

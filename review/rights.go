@@ -111,7 +111,7 @@ func rights() map[string][]Role {
 // ValidName tells whether somebody can be called this: what the queue and the
 // log mean something else by is no name.
 func ValidName(s string) bool {
-	return s != "" && s != store.Nobody && s != "me" && len(s) <= 120 && !strings.HasPrefix(s, tokenPrefix) && strings.TrimSpace(s) == s && clean(s, len(s)) == s
+	return s != "" && s != store.Nobody && s != "me" && len(s) <= 120 && !strings.HasPrefix(s, tokenPrefix) && strings.TrimSpace(s) == s && clean(s, len(s)) == s && !strings.ContainsAny(s, `<>"`)
 }
 
 // tokenPrefix begins the name by which the log knows a program.

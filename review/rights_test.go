@@ -42,8 +42,8 @@ func TestRoutesByRole(t *testing.T) {
 		t.Fatalf("the routes are %q,\nthe table of rights has %q", got, want)
 	}
 	for _, who := range p.handler.People() {
-		for _, pattern := range p.handler.Routes() {
-			b := p.quietly(who) // signing out is one of the routes
+		b := p.quietly(who)
+		for _, pattern := range append(slices.DeleteFunc(p.handler.Routes(), func(s string) bool { return s == "POST /sign-out" }), "POST /sign-out") {
 			method, path := p.address(pattern)
 			form := url.Values{"token": {b.token()}}
 			req, err := http.NewRequestWithContext(t.Context(), method, p.URL+path, strings.NewReader(form.Encode()))

@@ -22,6 +22,7 @@ import (
 	"pecrawler/crawler"
 	"pecrawler/evidence"
 	"pecrawler/queue"
+	"pecrawler/review"
 	"pecrawler/rules"
 	"pecrawler/store"
 )
@@ -170,6 +171,9 @@ func everyMetric(t *testing.T) map[string][]string {
 		t.Fatal(err)
 	}
 	d.MustRegister(newTally(st))
+	if _, err := review.New(st, nil, log, review.Options{Registerer: d}); err != nil {
+		t.Fatal(err)
+	}
 	if len(d.metrics) < 25 {
 		t.Fatalf("only %d metrics were found: %v", len(d.metrics), slices.Sorted(maps.Keys(d.metrics)))
 	}

@@ -21,6 +21,7 @@ import (
 	"pecrawler/internal/sitelist"
 	"pecrawler/lab"
 	"pecrawler/queue"
+	"pecrawler/review"
 	"pecrawler/store"
 )
 
@@ -78,7 +79,7 @@ func sweepCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	defer w.crawler.Close()
-	pages, err := reviewPages(st, vault, w.classifier, log, nil, 0)
+	pages, err := reviewPages(st, vault, w.classifier, log, review.Options{People: people{}.orMe(), Registerer: reg})
 	if err != nil {
 		return err
 	}
