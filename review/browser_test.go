@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -236,5 +237,22 @@ func TestAWalkByKeyboard(t *testing.T) {
 	b.sound("a decided case")
 	if cs, err := p.store.Case(t.Context(), "one", "shop.example"); err != nil || cs.Status != store.Decided || cs.Act != store.Uphold {
 		t.Errorf("decided: %+v, %v", cs, err)
+	}
+}
+
+// shot keeps a picture of the page in the folder that PECRAWLER_KEEP names, for
+// people to look at.
+func (b *tab) shot(name string) {
+	b.Helper()
+	dir := os.Getenv("PECRAWLER_KEEP")
+	if dir == "" {
+		return
+	}
+	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, strings.ReplaceAll(name, "/", "_")+".png"), png, 0o644)
+	}
+	if err != nil {
+		b.Fatal(err)
 	}
 }

@@ -22,6 +22,8 @@
 //	GET  /queue                                    flagged and review sites, filtered and sorted
 //	POST /queue/next                               take the first that nobody has
 //	GET  /revisits.txt                             sites that somebody wants another visit of, one a line
+//	GET  /launch                                   a form; POST: check the list; POST /launch/go: launch it
+//	GET  /launches/{sweep}                         how far it is; POST …/pause, /resume, /cancel
 //	GET  /audit                                    the log, for leads
 //	GET  /bundles/{digest}                         the sealed file; /har and /wacz: in those forms
 //	GET  /bundles/{digest}/screens/{scenario}/{n}  a picture of it; /whole/{scenario}: of the whole page
@@ -68,6 +70,8 @@ type Options struct {
 	Second float64
 	// SSO is where people sign in instead of by links; nil: by links, on loopback.
 	SSO *SSO
+	// Sweeps launches sweeps and steers them; nil: the pages do not.
+	Sweeps Sweeps
 	// Base is the address by which browsers reach the pages; nil: loopback.
 	Base *url.URL
 	// Proxies may say by X-Forwarded-For where a request comes from.
@@ -88,6 +92,7 @@ type Handler struct {
 	gate   *gate
 	sso    *signOn // nil: links
 	met    metrics
+	desk   *desk
 	opt    Options
 	tmpl   *template.Template
 	routes http.Handler
@@ -98,7 +103,7 @@ func New(st *store.Store, v *evidence.Vault, log *slog.Logger, opt Options) (*Ha
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	h := &Handler{store: st, vault: v, shelf: newShelf(v, opt.Opinions), log: log, door: newDoor(opt.Now), gate: newGate(opt.Now), met: newMetrics(opt.Registerer), opt: opt}
+	h := &Handler{store: st, vault: v, shelf: newShelf(v, opt.Opinions), log: log, door: newDoor(opt.Now), gate: newGate(opt.Now), desk: &desk{now: opt.Now, drafts: map[string]draft{}}, met: newMetrics(opt.Registerer), opt: opt}
 	var err error
 	if opt.SSO != nil {
 		if h.sso, err = discover(context.Background(), *opt.SSO, opt.Base, opt.Now); err != nil {
@@ -153,6 +158,11 @@ func (h *Handler) pages() map[string]func(*call) error {
 		"POST /queue/next":                             h.next,
 		"GET /revisits.txt":                            h.revisits,
 		"GET /audit":                                   h.audit,
+		"GET /launch":                                  h.launchPage,
+		"POST /launch":                                 h.check,
+		"POST /launch/go":                              h.launch,
+		"GET /launches/{sweep}":                        h.launched,
+		"POST /launches/{sweep}/{do}":                  h.steer,
 		"POST /sign-out":                               h.signOut,
 	}
 }
@@ -187,7 +197,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.problem(w, r, http.StatusForbidden, "Only on this machine", "The pages are served on loopback addresses, such as 127.0.0.1 and localhost.")
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+	most := int64(1 << 20)
+	if r.URL.Path == "/launch" {
+		most += mostList
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, most)
 	h.routes.ServeHTTP(w, r)
 }
 
@@ -228,13 +242,25 @@ func (h *Handler) page(pattern string, do func(*call) error) http.HandlerFunc {
 			h.busy(w, r)
 			return
 		}
-		if r.Method == http.MethodPost && !s.genuine(r) {
-			h.problem(w, r, http.StatusForbidden, "This form is not from your session", "Go back, load the page again and repeat what you did.")
-			return
-		}
 		if !s.May(pattern) {
 			h.problem(w, r, http.StatusForbidden, "This is not for your role", "You are signed in as "+cmp.Or(s.Does(), "nobody in particular")+"; this is for "+roleWords(rights()[pattern], ", ")+".")
 			return
+		}
+		if r.Method == http.MethodPost {
+			defer func() {
+				if r.MultipartForm != nil {
+					r.MultipartForm.RemoveAll()
+				}
+			}()
+			var large *http.MaxBytesError
+			if err := r.ParseMultipartForm(1 << 20); errors.As(err, &large) {
+				h.problem(w, r, http.StatusRequestEntityTooLarge, "This is too much", fmt.Sprintf("A form may hold %d megabytes. Split the list.", large.Limit>>20))
+				return
+			}
+			if !s.genuine(r) {
+				h.problem(w, r, http.StatusForbidden, "This form is not from your session", "Go back, load the page again and repeat what you did.")
+				return
+			}
 		}
 		w.Header().Set("Cache-Control", "no-store") // what a shared machine's next user must not find
 		if err := do(&call{s, w, r}); err != nil {
@@ -310,6 +336,7 @@ func funcs() template.FuncMap {
 		"reasonText": reasonText,
 		"offered":    offered,
 		"phase":      bandTitle,
+		"span":       func(d time.Duration) string { return strings.TrimSuffix(d.Round(time.Minute).String(), "0s") },
 		"add":        func(a, b int) int { return a + b },
 	}
 }

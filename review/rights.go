@@ -103,6 +103,12 @@ func rights() map[string][]Role {
 
 		"GET /audit": lead,
 
+		"GET /launch":                 {Launcher},
+		"POST /launch":                {Launcher},
+		"POST /launch/go":             {Launcher},
+		"GET /launches/{sweep}":       figures,
+		"POST /launches/{sweep}/{do}": {Launcher, Operator},
+
 		"GET /api/sweeps/{sweep}/verdicts":     sees,
 		"GET /api/sweeps/{sweep}/sites/{site}": sees,
 	}

@@ -17,6 +17,7 @@ import (
 	pc "pecrawler"
 	"pecrawler/classifier"
 	"pecrawler/evidence"
+	"pecrawler/queue"
 	"pecrawler/review"
 	"pecrawler/store"
 )
@@ -26,7 +27,7 @@ func reviewCmd(ctx context.Context, e env, args []string) error {
 	var who people
 	var acc access
 	second := 0.1
-	o, rest, err := parseWith(e, "review", forData|forVault|forServe, args, func(fs *flag.FlagSet) {
+	o, rest, err := parseWith(e, "review", forData|forVault|forServe|forCluster, args, func(fs *flag.FlagSet) {
 		fs.Var(&who, "person", "`name` of somebody who reviews, or name:ROLE+ROLE, e.g. lee:lead+launcher; may be repeated; you alone, in every role, when not given")
 		acc.flags(fs)
 		fs.Float64Var(&second, "second", second, "share of decisions, 0 to 1, that a second person makes again without seeing the first")
@@ -65,6 +66,14 @@ func reviewCmd(ctx context.Context, e env, args []string) error {
 		opt.People = who.orMe()
 	} else if err := acc.options(&opt); err != nil {
 		return err
+	}
+	if o.nats != "" {
+		q, err := queue.Open(ctx, o.cluster(queue.Launcher, log))
+		if err != nil {
+			return err
+		}
+		defer q.Close()
+		opt.Sweeps = launches{q}
 	}
 	pages, err := reviewPages(st, vault, cls, log, opt)
 	if err != nil {
