@@ -138,7 +138,11 @@ func (h *Handler) decide(c *call) error {
 		return h.sitePage(c, http.StatusUnprocessableEntity, &f)
 	}
 	after, _ := strconv.ParseInt(c.r.PostFormValue("after"), 10, 64) // nonsense is refused as outdated
-	r := store.Reading{By: c.Name, Lead: c.Is(Lead), At: h.opt.Now(), Verdict: c.r.PostFormValue("verdict"), After: after, Sampled: rand.Float64() < h.opt.Second && len(h.opt.People) > 1, Site: f.Site.decision("")}
+	readers, err := h.deciders(ctx)
+	if err != nil {
+		return err
+	}
+	r := store.Reading{By: c.Name, Lead: c.Is(Lead), At: h.opt.Now(), Verdict: c.r.PostFormValue("verdict"), After: after, Sampled: rand.Float64() < h.opt.Second && len(readers) > 1, Site: f.Site.decision("")}
 	for _, rule := range rules {
 		if a := f.Findings[rule]; a.Act != "" {
 			r.Findings = append(r.Findings, a.decision(rule))

@@ -21,6 +21,8 @@
 //	POST /sweeps/{sweep}/sites/{site}/decisions    decide on it; /take and /release: have the case
 //	GET  /queue                                    flagged and review sites, filtered and sorted
 //	POST /queue/next                               take the first that nobody has
+//	POST /queue/assign                             hand out the cases that are chosen
+//	POST /queue/views                              keep the filter by a name; /drop: forget it
 //	GET  /revisits.txt                             sites that somebody wants another visit of, one a line
 //	GET  /launch                                   a form; POST: check the list; POST /launch/go: launch it
 //	GET  /launches/{sweep}                         how far it is; POST …/pause, /resume, /cancel
@@ -158,6 +160,9 @@ func (h *Handler) pages() map[string]func(*call) error {
 		"POST /queue/next":                             h.next,
 		"GET /revisits.txt":                            h.revisits,
 		"GET /audit":                                   h.audit,
+		"POST /queue/assign":                           h.assign,
+		"POST /queue/views":                            h.keepView,
+		"POST /queue/views/drop":                       h.dropView,
 		"GET /launch":                                  h.launchPage,
 		"POST /launch":                                 h.check,
 		"POST /launch/go":                              h.launch,
@@ -332,6 +337,7 @@ func funcs() template.FuncMap {
 		"day":        func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
 		"list":       func(vs ...any) []any { return vs },
 		"groupOf":    group,
+		"pick":       pick,
 		"answer":     answerOf,
 		"reasonText": reasonText,
 		"offered":    offered,

@@ -66,7 +66,12 @@ func (p Person) Decides() bool { return p.Is(Investigator, Lead) }
 func (p Person) May(pattern string) bool { return p.Is(rights()[pattern]...) }
 
 // Does says in words what a person is.
-func (p Person) Does() string { return roleWords(p.Roles, ", ") }
+func (p Person) Does() string {
+	if len(p.Roles) == len(Roles()) {
+		return "every role"
+	}
+	return roleWords(p.Roles, ", ")
+}
 
 // rights says who may do what: for each route, the roles that may use it. A
 // route that is not here is not served (see [New]). Somebody without any role
@@ -99,6 +104,9 @@ func rights() map[string][]Role {
 		"POST /sweeps/{sweep}/sites/{site}/take":       decides,
 		"POST /sweeps/{sweep}/sites/{site}/release":    decides,
 		"POST /queue/next":                             decides,
+		"POST /queue/assign":                           decides, // a lead to anybody, others to themselves
+		"POST /queue/views":                            sees,    // one's own
+		"POST /queue/views/drop":                       sees,
 		"GET /revisits.txt":                            {Investigator, Lead, Launcher},
 
 		"GET /audit": lead,
