@@ -332,7 +332,6 @@ func (h *Handler) launch(c *call) error {
 	if h.opt.Sweeps == nil {
 		return noCluster()
 	}
-	ctx := c.r.Context()
 	d, ok := h.desk.of(c.Name, c.r.PostFormValue("draft"))
 	if !ok {
 		return &refusal{http.StatusGone, "The list is no longer here", "It was launched, replaced by another, or checked more than an hour ago. Check it again."}
@@ -340,10 +339,7 @@ func (h *Handler) launch(c *call) error {
 	f := launchForm{settings: d.set}
 	l := d.set.launch(func(field, text string) { f.Errors = append(f.Errors, formError{field, text}) }) // it was good when it was checked
 	l.Sites = entries(d.list, func() {}, func(sitelist.LineError) {})
-	err := h.free(ctx, l.Sweep)
-	if err == nil {
-		err = h.opt.Sweeps.Launch(ctx, l)
-	}
+	err := h.start(c, l, d.checked.Sites)
 	if errors.Is(err, ErrNameTaken) {
 		f.Errors = append(f.Errors, formError{"name", "There is a sweep of this name. Choose another"})
 		if d.pasted && len(d.list) <= keptText {
@@ -352,14 +348,27 @@ func (h *Handler) launch(c *call) error {
 		return h.launchShown(c, http.StatusConflict, f)
 	}
 	if err != nil {
-		return h.trouble(c, "launch", err)
-	}
-	if err := h.note(ctx, c.Person, "launch", l.Sweep, fmt.Sprintf("%d sites, %d agreeing visits, priority %d", d.checked.Sites, l.Agree, l.Priority)); err != nil {
 		return err
 	}
 	h.desk.drop(c.Name)
 	http.Redirect(c.w, c.r, "/launches/"+url.PathEscape(l.Sweep)+"?live=5", http.StatusSeeOther)
 	return nil
+}
+
+// start launches and logs it.
+func (h *Handler) start(c *call, l Launch, sites int) error {
+	ctx := c.r.Context()
+	err := h.free(ctx, l.Sweep)
+	if err == nil {
+		err = h.opt.Sweeps.Launch(ctx, l)
+	}
+	if errors.Is(err, ErrNameTaken) {
+		return err
+	}
+	if err != nil {
+		return h.trouble(c, "launch", err)
+	}
+	return h.note(ctx, c.Person, "launch", l.Sweep, fmt.Sprintf("%d sites, %d agreeing visits, priority %d", sites, l.Agree, l.Priority))
 }
 
 // free tells whether a name is not that of a sweep that was made elsewhere: of

@@ -150,7 +150,7 @@ func loopback(host string) bool {
 type metrics struct{ signIns *prometheus.CounterVec }
 
 func newMetrics(reg prometheus.Registerer) metrics {
-	m := metrics{promauto.With(reg).NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_review_sign_ins_total", Help: "Tries to sign in or to use the API with a token: done, failed, or refused because there were too many (locked)."}, []string{"result"})}
+	m := metrics{promauto.With(reg).NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_review_sign_ins_total", Help: "Tries to sign in: done, failed (also of the API, by a token that is not good), or refused because there were too many (locked)."}, []string{"result"})}
 	for _, r := range []string{"done", "failed", "locked"} {
 		m.signIns.WithLabelValues(r)
 	}
@@ -225,6 +225,11 @@ func (h *Handler) signOut(c *call) error {
 func (h *Handler) knocks(w http.ResponseWriter, r *http.Request) {
 	if !h.gate.allow("stranger "+h.address(r), strangeRate, strangeBurst) {
 		h.busy(w, r)
+		return
+	}
+	if isAPI(r) {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		h.problem(w, r, http.StatusUnauthorized, "Who are you?", "Send a token, as Authorization: Bearer pec_…")
 		return
 	}
 	if h.sso == nil {

@@ -30,6 +30,11 @@
 //	GET  /bundles/{digest}                         the sealed file; /har and /wacz: in those forms
 //	GET  /bundles/{digest}/screens/{scenario}/{n}  a picture of it; /whole/{scenario}: of the whole page
 //	GET  /bundles/{digest}/{scenario}/{kind}/{n}   one item of it, masked; POST: unmasked
+//	GET  /tokens                                   the access of programs; POST: make a token; /revoke: end one
+//	GET  /api/openapi.json                         what programs can ask for
+//	GET  /api/sweeps                               the sweeps, as JSON; POST: launch the list that is the body
+//	GET  /api/launches/{sweep}                     how far a launched sweep is
+//	GET  /api/cases                                where cases stand
 //	GET  /api/sweeps/{sweep}/verdicts              the last words, as JSON
 //	GET  /api/sweeps/{sweep}/sites/{site}          one of them
 package review
@@ -151,6 +156,14 @@ func (h *Handler) pages() map[string]func(*call) error {
 		"GET /bundles/{digest}/whole/{scenario}":       h.whole,
 		"GET /bundles/{digest}/{scenario}/{kind}/{n}":  h.item,
 		"POST /bundles/{digest}/{scenario}/{kind}/{n}": h.item,
+		"GET /api/openapi.json":                        h.apiDocument,
+		"GET /api/sweeps":                              h.apiSweeps,
+		"POST /api/sweeps":                             h.apiLaunch,
+		"GET /api/launches/{sweep}":                    h.apiState,
+		"GET /api/cases":                               h.apiCases,
+		"GET /tokens":                                  h.tokens,
+		"POST /tokens":                                 h.makeToken,
+		"POST /tokens/revoke":                          h.revokeToken,
 		"GET /api/sweeps/{sweep}/verdicts":             h.apiVerdicts,
 		"GET /api/sweeps/{sweep}/sites/{site}":         h.apiSite,
 		"POST /sweeps/{sweep}/sites/{site}/decisions":  h.decide,
@@ -203,7 +216,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	most := int64(1 << 20)
-	if r.URL.Path == "/launch" {
+	if r.URL.Path == "/launch" || r.URL.Path == "/api/sweeps" {
 		most += mostList
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, most)
@@ -238,12 +251,17 @@ func (e *refusal) Error() string { return e.title + ": " + e.text }
 // decides what people see.
 func (h *Handler) page(pattern string, do func(*call) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		s, ok := h.door.who(r)
-		if !ok {
+		program := isAPI(r) && r.Header.Get("Authorization") != ""
+		s, ok := session{}, false
+		if program {
+			if s, ok = h.bearer(w, r); !ok {
+				return
+			}
+		} else if s, ok = h.door.who(r); !ok {
 			h.knocks(w, r)
 			return
 		}
-		if !h.gate.allow("session "+s.key, sessionRate, sessionBurst) {
+		if !program && !h.gate.allow("session "+s.key, sessionRate, sessionBurst) {
 			h.busy(w, r)
 			return
 		}
@@ -251,7 +269,7 @@ func (h *Handler) page(pattern string, do func(*call) error) http.HandlerFunc {
 			h.problem(w, r, http.StatusForbidden, "This is not for your role", "You are signed in as "+cmp.Or(s.Does(), "nobody in particular")+"; this is for "+roleWords(rights()[pattern], ", ")+".")
 			return
 		}
-		if r.Method == http.MethodPost {
+		if r.Method == http.MethodPost && !program {
 			defer func() {
 				if r.MultipartForm != nil {
 					r.MultipartForm.RemoveAll()
@@ -293,7 +311,17 @@ func (h *Handler) failed(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
+// isAPI tells whether a program is meant to read the answer.
+func isAPI(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/api/") }
+
 func (h *Handler) problem(w http.ResponseWriter, r *http.Request, status int, title, text string) {
+	if isAPI(r) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		if err := writeJSON(w, status, apiProblem{title, status, text}); err != nil {
+			h.log.Error("API", "path", r.URL.Path, "err", err)
+		}
+		return
+	}
 	v := &view{Title: title, D: text}
 	if s, ok := h.door.who(r); ok {
 		v.Who = &s

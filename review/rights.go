@@ -117,6 +117,15 @@ func rights() map[string][]Role {
 		"GET /launches/{sweep}":       figures,
 		"POST /launches/{sweep}/{do}": {Launcher, Operator},
 
+		"GET /tokens":         {Lead, Operator},
+		"POST /tokens":        {Lead, Operator},
+		"POST /tokens/revoke": {Lead, Operator},
+
+		"GET /api/openapi.json":                figures,
+		"GET /api/sweeps":                      figures,
+		"POST /api/sweeps":                     {Launcher}, // by a token: a form has none of its own
+		"GET /api/launches/{sweep}":            figures,
+		"GET /api/cases":                       sees,
 		"GET /api/sweeps/{sweep}/verdicts":     sees,
 		"GET /api/sweeps/{sweep}/sites/{site}": sees,
 	}
