@@ -76,7 +76,14 @@ func (h *Handler) tokensPage(c *call, status int, fresh string, faults []formErr
 		}
 		rows = append(rows, tokenRow{t, state})
 	}
-	return h.render(c.w, status, "tokens.html", &view{Title: "Access of programs", Here: "tokens", Who: &c.session, D: map[string]any{"Rows": rows, "Fresh": fresh, "Roles": tokenRoles(), "Days": tokenDays(), "Errors": faults, "Name": c.r.PostFormValue("name")}})
+	wrong, name := map[string]string{}, c.r.PostFormValue("name")
+	for _, f := range faults {
+		wrong[f.Field] = f.Text
+	}
+	if fresh != "" {
+		name = "" // for the next one
+	}
+	return h.render(c.w, status, "tokens.html", &view{Title: "Access of programs", Here: "tokens", Who: &c.session, D: map[string]any{"Rows": rows, "Fresh": fresh, "Roles": tokenRoles(), "Days": tokenDays(), "Errors": faults, "Wrong": wrong, "Name": name}})
 }
 
 // makeToken makes a token and shows it once.
