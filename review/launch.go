@@ -195,22 +195,23 @@ func (h *Handler) launchShown(c *call, status int, f launchForm) error {
 	return h.render(c.w, status, "launch.html", &view{Title: "Launch a sweep", Here: "sweeps", Who: &c.session, D: f})
 }
 
-// readList takes the list from the file or from the field.
-func readList(r *http.Request) (list, name string, pasted bool, err error) {
+// readList takes the list from the file or from the field; fault is what people
+// are told.
+func readList(r *http.Request) (list, name string, pasted bool, fault string) {
 	text := r.PostFormValue("sites")
 	file, head, err := r.FormFile("file")
 	if err != nil || head.Size == 0 {
-		return text, "sites", true, nil // no file is given
+		return text, "sites", true, "" // no file is given
 	}
 	defer file.Close()
 	if strings.TrimSpace(text) != "" {
-		return text, "", true, errors.New("Paste a list or choose a file, not both")
+		return text, "", true, "Paste a list or choose a file, not both"
 	}
 	raw, err := io.ReadAll(io.LimitReader(file, mostList+1))
 	if err != nil || len(raw) > mostList {
-		return "", "", false, errors.New("The file could not be read, or is too large")
+		return "", "", false, "The file could not be read, or is too large"
 	}
-	return string(raw), strings.TrimSuffix(filepath.Base(head.Filename), filepath.Ext(head.Filename)), false, nil
+	return string(raw), strings.TrimSuffix(filepath.Base(head.Filename), filepath.Ext(head.Filename)), false, ""
 }
 
 // entries are the sites of a list, each once.
@@ -286,11 +287,11 @@ func (h *Handler) check(c *call) error {
 	}
 	bad := func(field, text string) { f.Errors = append(f.Errors, formError{field, text}) }
 	if f.Name == "" {
-		f.Name = sweepWord(word) + h.opt.Now().UTC().Format("-20060102-150405")
+		f.Name = sitelist.Word(word) + h.opt.Now().UTC().Format("-20060102-150405")
 	}
 	d := draft{person: c.Name, list: list, pasted: pasted, set: f.settings}
-	if fault != nil {
-		bad("sites", fault.Error())
+	if fault != "" {
+		bad("sites", fault)
 	} else if d.checked = checkList(list); d.checked.Sites == 0 {
 		text := "Give at least one site: a domain or URL a line, or CSV with a header that has url or domain"
 		if d.checked.Bad > 0 {
@@ -307,20 +308,6 @@ func (h *Handler) check(c *call) error {
 		return err
 	}
 	return h.show(c, "checked.html", "Check the list", "sweeps", map[string]any{"Draft": d.id, "Set": f.settings, "List": d.checked, "More": d.checked.Bad - len(d.checked.Lines), "Lists": f.Lists()})
-}
-
-// sweepWord makes a file's name fit for a sweep's.
-func sweepWord(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '-'
-	}, strings.ToLower(s))
-	if s = strings.Trim(s[:min(len(s), 40)], "-"); s == "" {
-		return "sweep"
-	}
-	return s
 }
 
 func noCluster() error {

@@ -161,10 +161,7 @@ func newMetrics(reg prometheus.Registerer) metrics {
 func (h *Handler) limited(do http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		addr := h.address(r)
-		if h.gate.locked(addr) {
-			h.met.signIns.WithLabelValues("locked").Inc()
-			w.Header().Set("Retry-After", "900")
-			h.problem(w, r, http.StatusTooManyRequests, "Too many tries", "Somebody tried to get in from your address and failed too often. Try again in a quarter of an hour.")
+		if h.shut(w, r, addr) {
 			return
 		}
 		if !h.gate.allow("stranger "+addr, strangeRate, strangeBurst) {
@@ -174,6 +171,17 @@ func (h *Handler) limited(do http.HandlerFunc) http.HandlerFunc {
 		w.Header().Set("Cache-Control", "no-store")
 		do(w, r)
 	}
+}
+
+// shut refuses an address that tried too often.
+func (h *Handler) shut(w http.ResponseWriter, r *http.Request, addr string) bool {
+	if !h.gate.locked(addr) {
+		return false
+	}
+	h.met.signIns.WithLabelValues("locked").Inc()
+	w.Header().Set("Retry-After", "900")
+	h.problem(w, r, http.StatusTooManyRequests, "Too many tries", "Somebody tried to get in from your address and failed too often. Try again in a quarter of an hour.")
+	return true
 }
 
 func (h *Handler) busy(w http.ResponseWriter, r *http.Request) {

@@ -24,10 +24,7 @@ func tokenDays() [][2]string {
 // bearer is the program that asks by a token. It has answered when ok is false.
 func (h *Handler) bearer(w http.ResponseWriter, r *http.Request) (s session, ok bool) {
 	addr := h.address(r)
-	if h.gate.locked(addr) {
-		h.met.signIns.WithLabelValues("locked").Inc()
-		w.Header().Set("Retry-After", "900")
-		h.problem(w, r, http.StatusTooManyRequests, "Too many tries", "Somebody tried to get in from your address and failed too often. Try again in a quarter of an hour.")
+	if h.shut(w, r, addr) {
 		return s, false
 	}
 	rest, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "+tokenMark)

@@ -61,6 +61,9 @@ func reviewCmd(ctx context.Context, e env, args []string) error {
 	}
 	reg := newRegistry()
 	reg.MustRegister(newTally(st))
+	if acc.cert != "" {
+		reg.MustRegister(newMachine(nil, map[string]string{"tls-cert": acc.cert}, nil))
+	}
 	opt := review.Options{Second: second, Registerer: reg}
 	if acc.issuer == "" {
 		opt.People = who.orMe()
