@@ -256,3 +256,23 @@ func (b *tab) shot(name string) {
 		b.Fatal(err)
 	}
 }
+
+// until waits for something that a press of Enter brings. A key can be lost while
+// a page is laid out anew; whoever sees nothing happen presses again. A page that
+// is just being left answers nothing.
+func (b *tab) until(js string) {
+	b.Helper()
+	for i := range 200 {
+		if i == 60 || i == 120 {
+			b.run(chromedp.KeyEvent(kb.Enter))
+		}
+		ctx, stop := context.WithTimeout(b.ctx, 10*time.Second)
+		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.readyState === "complete" && (`+js+`)`))
+		stop()
+		if err == nil && ok {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	b.Fatalf("it does not come to %s; at %s", js, eval[string](b, `location.href`))
+}

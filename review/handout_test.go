@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -130,12 +129,7 @@ func TestHandOutByKeyboard(t *testing.T) {
 	b.press(`input[name=case][value^="one a.example"]`, " ")
 	b.press(`#to`, "ann")
 	b.press(`#assign button`, kb.Enter)
-	for range 100 {
-		if eval[bool](b, `document.querySelector(".govuk-notification-banner") !== null`) {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	b.until(`document.querySelector(".govuk-notification-banner") !== null`)
 	if c, err := p.store.Case(t.Context(), "one", "a.example"); err != nil || c.Assignee != "ann" {
 		t.Errorf("%+v, %v", c, err)
 	}
@@ -147,11 +141,5 @@ func TestHandOutByKeyboard(t *testing.T) {
 		b.shot("queue-" + map[int64]string{320: "320", 1440: "1440"}[width])
 	}
 	b.press(`form[action="/queue/views"] button`, kb.Enter)
-	for range 100 {
-		if eval[bool](b, `document.querySelectorAll(".app-views li").length === 2`) {
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Error("the view was not kept")
+	b.until(`document.querySelectorAll(".app-views li").length === 2`)
 }

@@ -261,17 +261,7 @@ func TestLaunchByKeyboard(t *testing.T) {
 	c := newCluster()
 	p := serve(t, review.Options{Sweeps: c})
 	b := openTab(t, p, "ann")
-	at := func(want string) {
-		t.Helper()
-		path := ""
-		for range 100 {
-			if path = eval[string](b, `document.readyState === "complete" ? location.pathname : ""`); path == want {
-				return
-			}
-			time.Sleep(50 * time.Millisecond)
-		}
-		t.Fatalf("at %s, want %s", path, want)
-	}
+	at := func(want string) { t.Helper(); b.until(fmt.Sprintf(`location.pathname === %q`, want)) }
 	sound := func(what string) {
 		t.Helper()
 		for _, width := range []int64{320, 1440} {
@@ -285,32 +275,22 @@ func TestLaunchByKeyboard(t *testing.T) {
 	at("/launch")
 	sound("launch")
 	b.press(`form[action="/launch"] button`, kb.Enter)
-	for range 100 {
-		if eval[bool](b, `document.querySelector(".govuk-error-summary") !== null`) {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	b.until(`document.querySelector(".govuk-error-summary") !== null`)
 	sound("launch-refused")
 	b.press(`#sites`, "good.example")
 	b.run(chromedp.KeyEvent("\r"), chromedp.KeyEvent("not a site"), chromedp.KeyEvent("\r"), chromedp.KeyEvent("javascript:alert(1)//"+strings.Repeat("W", 300)))
 	b.press(`#name`, "by-hand")
 	eval[bool](b, `document.querySelector("#name").value = "by-hand", true`)
 	b.press(`form[action="/launch"] button`, kb.Enter)
-	for range 100 {
-		if eval[bool](b, `document.querySelector("form[action='/launch/go']") !== null`) {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	b.until(`document.querySelector("form[action='/launch/go']") !== null`)
 	sound("checked")
 	b.press(`form[action="/launch/go"] button`, kb.Enter)
 	at("/launches/by-hand")
 	b.press(`a[href="/launches/by-hand"]`, kb.Enter) // stop loading it again
-	time.Sleep(300 * time.Millisecond)
+	b.until(`location.search === "" && document.querySelector("form[action$='/pause']") !== null`)
 	sound("launched")
 	b.press(`form[action$="/pause"] button`, kb.Enter)
-	time.Sleep(300 * time.Millisecond)
+	b.until(`document.querySelector("form[action$='/resume']") !== null`)
 	sound("paused")
 	b.run(chromedp.Navigate(p.URL + "/"))
 	sound("sweeps")

@@ -231,6 +231,7 @@ func (h *Handler) signOut(c *call) error {
 
 // knocks is what somebody sees who is not signed in.
 func (h *Handler) knocks(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
 	if !h.gate.allow("stranger "+h.address(r), strangeRate, strangeBurst) {
 		h.busy(w, r)
 		return

@@ -146,3 +146,21 @@ func (b *browser) token() string {
 	_, body, _ := b.get("/nothing-here")
 	return fields(body, "/sign-out").Get("token")
 }
+
+// Every answer, also a refusal and one to a program, tells browsers to be careful.
+func TestSecurityHeaders(t *testing.T) {
+	p := serve(t, review.Options{})
+	for _, b := range []*browser{p.as("ann"), {p, http.Client{}}} {
+		for _, path := range append(p.allPages(), "/sign-in?code=x", "/assets/pecrawler.css", "/api/sweeps", "/api/nothing", "/nothing", "/bundles/"+p.Digest) {
+			code, _, h := b.get(path)
+			for name, want := range map[string]string{"Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin"} {
+				if h.Get(name) != want {
+					t.Errorf("%s: %d, %s is %q", path, code, name, h.Get(name))
+				}
+			}
+			if path != "/assets/pecrawler.css" && h.Get("Cache-Control") != "no-store" && !strings.HasPrefix(path, "/bundles/") {
+				t.Errorf("%s: %d, may be kept: %q", path, code, h.Get("Cache-Control"))
+			}
+		}
+	}
+}

@@ -493,7 +493,8 @@ func TestSingleSignOnInABrowser(t *testing.T) {
 		b.run(chromedp.EmulateViewport(width, 900), chromedp.Navigate(s.URL+"/queue?status=undecided"))
 		b.sound(fmt.Sprintf("not signed in at %d", width))
 	}
-	b.run(chromedp.Click(`main a.govuk-button`), chromedp.WaitVisible(`#username`), chromedp.SendKeys(`#username`, "lee"), chromedp.SendKeys(`#password`, "verysecure"), chromedp.Click(`button`), chromedp.WaitVisible(`#main`))
+	b.run(chromedp.Click(`main a.govuk-button`), chromedp.WaitVisible(`#username`), chromedp.SendKeys(`#username`, "lee"), chromedp.SendKeys(`#password`, "verysecure"), chromedp.Click(`button`))
+	b.until(`document.querySelector("#main") !== null`)
 	if at := eval[string](b, `location.pathname + location.search`); at != "/queue?status=undecided" {
 		t.Errorf("at %s", at)
 	}
@@ -505,12 +506,7 @@ func TestSingleSignOnInABrowser(t *testing.T) {
 	}
 	b.sound("signed in")
 	b.run(chromedp.Click(`form[action="/sign-out"] button`))
-	for range 100 {
-		if strings.HasPrefix(eval[string](b, `document.title`), "You are signed out") {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+	b.until(`document.title.startsWith("You are signed out")`)
 	b.run(chromedp.Navigate(s.URL + "/"))
 	if body := eval[string](b, `document.body.innerText`); !strings.Contains(body, "You sign in with the account of your organisation") {
 		t.Errorf("signed out:\n%s", body)

@@ -27,7 +27,7 @@ func (h *Handler) sweeps(c *call) error {
 		}
 		rows = append(rows, row{s, n})
 	}
-	d := map[string]any{"Rows": rows}
+	d := map[string]any{"Rows": rows, "Launches": h.opt.Sweeps != nil}
 	if h.opt.Sweeps != nil {
 		states, err := h.opt.Sweeps.States(ctx)
 		if err != nil { // what was found is shown all the same

@@ -176,16 +176,7 @@ func TestTokensInABrowser(t *testing.T) {
 	}
 	b.run(chromedp.Navigate(p.URL + "/tokens"))
 	sound("tokens-none")
-	await := func(selector string) {
-		t.Helper()
-		for range 100 {
-			if eval[bool](b, `document.querySelector("`+selector+`") !== null`) {
-				return
-			}
-			time.Sleep(50 * time.Millisecond)
-		}
-		t.Fatalf("there is no %s", selector)
-	}
+	await := func(selector string) { t.Helper(); b.until(`document.querySelector("` + selector + `") !== null`) }
 	b.press(`main form button`, "\r")
 	await(".govuk-error-summary")
 	sound("tokens-refused")
