@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+
 	"pecrawler/review"
 )
 
@@ -163,4 +165,40 @@ func TestSecurityHeaders(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What each role sees is sound, and offers nothing that is then refused.
+func TestPagesByRoleInABrowser(t *testing.T) {
+	p := serve(t, review.Options{People: oneOfEach()[1:], Sweeps: newCluster()})
+	for role, paths := range map[string][]string{"reader": {"/", "/queue", sitePath, "/bundles/" + p.Digest + "/idle/storage/0"}, "launcher": {"/", "/sweeps/one"}, "operator": {"/", "/tokens"}, "investigator": {"/queue"}} {
+		t.Run(role, func(t *testing.T) {
+			b := openTab(t, p, role)
+			for _, path := range paths {
+				for _, width := range []int64{320, 1440} {
+					b.run(chromedp.EmulateViewport(width, 900), chromedp.Navigate(p.URL+path))
+					b.sound(fmt.Sprintf("%s, %s at %d", role, path, width))
+				}
+				for _, to := range eval[[]string](b, `[...document.links].filter(a => a.origin === location.origin && !a.pathname.startsWith("/sign-")).map(a => "GET " + a.pathname).concat([...document.forms].map(f => f.method.toUpperCase() + " " + new URL(f.action).pathname))`) {
+					if pattern := match(p.handler.Routes(), to); pattern == "" || !(review.Person{Roles: []review.Role{review.Role(role)}}).May(pattern) {
+						t.Errorf("%s: %s offers %s (%s), which is not for that role", role, path, to, pattern)
+					}
+				}
+			}
+		})
+	}
+}
+
+// match finds the pattern of a request, as the server does.
+func match(patterns []string, request string) string {
+	mux := http.NewServeMux()
+	for _, p := range patterns {
+		mux.Handle(p, http.NotFoundHandler())
+	}
+	method, path, _ := strings.Cut(request, " ")
+	r, err := http.NewRequest(method, path, nil)
+	if err != nil {
+		return ""
+	}
+	_, p := mux.Handler(r)
+	return p
 }
