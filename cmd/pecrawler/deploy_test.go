@@ -343,7 +343,7 @@ func TestMetricsExist(t *testing.T) {
 	}
 }
 
-// TestDeployedFlags: the commands and settings of Compose and Kubernetes are such
+// TestDeployedFlags: the commands and settings of Compose, Kubernetes and the guide are such
 // that this program knows. With --help a command reads its flags and ends.
 func TestDeployedFlags(t *testing.T) {
 	try := func(where string, args []string) {
@@ -407,4 +407,13 @@ func TestDeployedFlags(t *testing.T) {
 	settings("collect", "../../deploy/kubernetes/base/settings-desk.yaml", "")
 	settings("review", "../../deploy/kubernetes/base/settings-review.yaml", "")
 	settings("review", "../../deploy/kubernetes/example/review.yaml", "")
+	guide, err := os.ReadFile("../../docs/review.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindSubmatch(guide)
+	if example == nil {
+		t.Fatal("docs/review.md has no settings for single sign-on")
+	}
+	settings("review", "docs/review.md", string(example[1]))
 }
