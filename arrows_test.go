@@ -31,7 +31,7 @@ func arrows() map[string][]string {
 		"internal/sitelist": {},
 		"internal/pipeline": {"", "rules"},
 		"lab":               {"", "figures"},
-		"review":            {"", "evidence", "store"},
+		"review":            {"", "evidence", "internal/sitelist", "store"},
 		"examples/flagged":  {},
 		"cmd/bench":         {"", "classifier", "crawler", "lab"},
 		"cmd/train":         {"", "classifier", "evidence", "figures", "internal/ngram", "internal/pipeline", "lab", "rules"},

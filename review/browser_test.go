@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -237,4 +238,41 @@ func TestAWalkByKeyboard(t *testing.T) {
 	if cs, err := p.store.Case(t.Context(), "one", "shop.example"); err != nil || cs.Status != store.Decided || cs.Act != store.Uphold {
 		t.Errorf("decided: %+v, %v", cs, err)
 	}
+}
+
+// shot keeps a picture of the page in the folder that PECRAWLER_KEEP names, for
+// people to look at.
+func (b *tab) shot(name string) {
+	b.Helper()
+	dir := os.Getenv("PECRAWLER_KEEP")
+	if dir == "" {
+		return
+	}
+	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, strings.ReplaceAll(name, "/", "_")+".png"), png, 0o644)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// until waits for something that a press of Enter brings. A key can be lost while
+// a page is laid out anew; whoever sees nothing happen presses again. A page that
+// is just being left answers nothing.
+func (b *tab) until(js string) {
+	b.Helper()
+	for i := range 200 {
+		if i == 60 || i == 120 {
+			b.run(chromedp.KeyEvent(kb.Enter))
+		}
+		ctx, stop := context.WithTimeout(b.ctx, 10*time.Second)
+		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.readyState === "complete" && (`+js+`)`))
+		stop()
+		if err == nil && ok {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	b.Fatalf("it does not come to %s; at %s", js, eval[string](b, `location.href`))
 }

@@ -138,7 +138,11 @@ func (h *Handler) decide(c *call) error {
 		return h.sitePage(c, http.StatusUnprocessableEntity, &f)
 	}
 	after, _ := strconv.ParseInt(c.r.PostFormValue("after"), 10, 64) // nonsense is refused as outdated
-	r := store.Reading{By: c.Name, Lead: c.Lead, At: h.opt.Now(), Verdict: c.r.PostFormValue("verdict"), After: after, Sampled: rand.Float64() < h.opt.Second && len(h.opt.People) > 1, Site: f.Site.decision("")}
+	readers, err := h.deciders(ctx)
+	if err != nil {
+		return err
+	}
+	r := store.Reading{By: c.Name, Lead: c.Is(Lead), At: h.opt.Now(), Verdict: c.r.PostFormValue("verdict"), After: after, Sampled: rand.Float64() < h.opt.Second && len(readers) > 1, Site: f.Site.decision("")}
 	for _, rule := range rules {
 		if a := f.Findings[rule]; a.Act != "" {
 			r.Findings = append(r.Findings, a.decision(rule))
@@ -204,13 +208,15 @@ func mayDecide(cs *store.Case, p Person) (yes bool, why string) {
 		return false, "There is nothing to decide: the site is neither flagged nor for review."
 	}
 	switch {
+	case !p.Decides():
+		return false, "Investigators decide; you may read."
 	case cs.Assignee != "" && cs.Assignee != p.Name:
 		return false, cs.Assignee + " has this case. To decide, take it over first."
 	case cs.Status == store.SecondReading && cs.FirstBy == p.Name:
 		return false, "You have decided. A second reader decides without seeing what you said; then both are shown."
-	case cs.Status == store.Disagreement && !p.Lead:
+	case cs.Status == store.Disagreement && !p.Is(Lead):
 		return false, "The two readings differ. A lead decides."
-	case cs.Status == store.Decided && !p.Lead:
+	case cs.Status == store.Decided && !p.Is(Lead):
 		return false, "The case is decided. A lead can decide again; nothing that was decided is changed by it."
 	}
 	return true, ""

@@ -8,35 +8,39 @@ import (
 	"net/netip"
 	"sync"
 	"time"
-)
 
-// Person is somebody who may use the pages.
-type Person struct {
-	Name string
-	Lead bool // may settle disagreements, correct decisions and read the log
-}
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
 
 // session is somebody who is signed in.
 type session struct {
 	Person
 	Token string // in every form: a page of somebody else does not know it
-	until time.Time
+	key   string
+	until time.Time     // the end, whatever happens
+	idle  time.Duration // the end when nothing happens; 0: none
+	seen  time.Time
 }
 
-// sessionTime is a long working day.
-const sessionTime = 12 * time.Hour
+const (
+	sessionTime = 12 * time.Hour // a long working day
+	idleTime    = time.Hour      // where signing in again is a press of a button
+)
 
 // door knows who is signed in. It lives as long as the program does: after a
-// restart everybody signs in again, with a new link.
+// restart everybody signs in again.
 type door struct {
 	now      func() time.Time
+	secure   bool // the pages are reached over https
+	lax      bool // people come back from a provider
 	mu       sync.Mutex
 	codes    map[string]Person // of links that were not used yet
-	sessions map[string]session
+	sessions map[string]*session
 }
 
 func newDoor(now func() time.Time) *door {
-	return &door{now: now, codes: map[string]Person{}, sessions: map[string]session{}}
+	return &door{now: now, codes: map[string]Person{}, sessions: map[string]*session{}}
 }
 
 // invite makes a code that signs a person in, once.
@@ -48,18 +52,32 @@ func (d *door) invite(p Person) string {
 	return code
 }
 
-// enter uses up a code; the key goes into a cookie.
-func (d *door) enter(code string) (key string, p Person, ok bool) {
+// enter uses up a code.
+func (d *door) enter(code string) (p Person, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p, ok = d.codes[code]
-	if !ok {
-		return "", p, false
-	}
 	delete(d.codes, code)
+	return p, ok
+}
+
+// admit begins a session; the key, which is new each time, goes into a cookie.
+func (d *door) admit(p Person, idle time.Duration) (key string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	key = rand.Text() + rand.Text()
-	d.sessions[key] = session{p, rand.Text(), d.now().Add(sessionTime)}
-	return key, p, true
+	now := d.now()
+	for k, s := range d.sessions {
+		if s.over(now) {
+			delete(d.sessions, k)
+		}
+	}
+	d.sessions[key] = &session{Person: p, Token: rand.Text(), key: key, until: now.Add(sessionTime), idle: idle, seen: now}
+	return key
+}
+
+func (s *session) over(now time.Time) bool {
+	return now.After(s.until) || s.idle > 0 && now.Sub(s.seen) > s.idle
 }
 
 func (d *door) leave(key string) {
@@ -70,27 +88,44 @@ func (d *door) leave(key string) {
 
 // who returns the session of a request.
 func (d *door) who(r *http.Request) (session, bool) {
-	c, err := r.Cookie(cookieName)
+	c, err := r.Cookie(d.cookieName(sessionCookie))
 	if err != nil {
 		return session{}, false
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s, ok := d.sessions[c.Value]
-	if ok && d.now().After(s.until) {
-		delete(d.sessions, c.Value)
-		ok = false
+	s := d.sessions[c.Value]
+	if s == nil {
+		return session{}, false
 	}
-	return s, ok
+	if s.over(d.now()) {
+		delete(d.sessions, c.Value)
+		return session{}, false
+	}
+	s.seen = d.now()
+	return *s, true
 }
 
-const cookieName = "pecrawler"
+const sessionCookie = "pecrawler"
 
-// cookie is for this browser only: no script reads it, and no link or form of
-// another site makes the browser send it. It is not Secure, because the pages
-// are served on loopback, without TLS.
-func cookie(key string, age time.Duration) *http.Cookie {
-	return &http.Cookie{Name: cookieName, Value: key, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, MaxAge: int(age.Seconds())}
+// cookieName has a beginning that browsers take from nobody but this very host
+// over https.
+func (d *door) cookieName(name string) string {
+	if d.secure {
+		return "__Host-" + name
+	}
+	return name
+}
+
+// cookie is for this browser only: no script reads it, and no form of another
+// site makes the browser send it; nor does a link, unless people come from a
+// provider. On loopback there is no TLS, so it is not Secure there.
+func (d *door) cookie(name, value string, age time.Duration) *http.Cookie {
+	c := &http.Cookie{Name: d.cookieName(name), Value: value, Path: "/", HttpOnly: true, Secure: d.secure, SameSite: http.SameSiteStrictMode, MaxAge: int(age.Seconds())}
+	if d.lax {
+		c.SameSite = http.SameSiteLaxMode
+	}
+	return c
 }
 
 // genuine tells whether a form is one of our pages'.
@@ -111,29 +146,110 @@ func loopback(host string) bool {
 	return err == nil && a.IsLoopback()
 }
 
-// signIn uses a link up. Whoever is shown the page has a link to ask for.
+// metrics are what operators see of people signing in.
+type metrics struct{ signIns *prometheus.CounterVec }
+
+func newMetrics(reg prometheus.Registerer) metrics {
+	m := metrics{promauto.With(reg).NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_review_sign_ins_total", Help: "Tries to sign in: done, failed (also of the API, by a token that is not good), or refused because there were too many (locked)."}, []string{"result"})}
+	for _, r := range []string{"done", "failed", "locked"} {
+		m.signIns.WithLabelValues(r)
+	}
+	return m
+}
+
+// limited keeps whoever tries too often from trying to get in.
+func (h *Handler) limited(do http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		addr := h.address(r)
+		if h.shut(w, r, addr) {
+			return
+		}
+		if !h.gate.allow("stranger "+addr, strangeRate, strangeBurst) {
+			h.busy(w, r)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		do(w, r)
+	}
+}
+
+// shut refuses an address that tried too often.
+func (h *Handler) shut(w http.ResponseWriter, r *http.Request, addr string) bool {
+	if !h.gate.locked(addr) {
+		return false
+	}
+	h.met.signIns.WithLabelValues("locked").Inc()
+	w.Header().Set("Retry-After", "900")
+	h.problem(w, r, http.StatusTooManyRequests, "Too many tries", "Somebody tried to get in from your address and failed too often. Try again in a quarter of an hour.")
+	return true
+}
+
+func (h *Handler) busy(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Retry-After", "10")
+	h.problem(w, r, http.StatusTooManyRequests, "Too many requests", "Wait a moment, then load the page again.")
+}
+
+// signIn uses a link up, or sends the browser to the provider.
 func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
-	key, p, ok := h.door.enter(r.URL.Query().Get("code"))
+	if h.sso != nil {
+		h.signOnPage(w, r)
+		return
+	}
+	p, ok := h.door.enter(r.URL.Query().Get("code"))
 	if !ok {
+		h.met.signIns.WithLabelValues("failed").Inc()
+		if r.Header.Get("Sec-Fetch-Site") != "cross-site" { // which a page of somebody else can make this browser send
+			h.gate.wrong(h.address(r))
+		}
 		h.problem(w, r, http.StatusForbidden, "This link has been used", "A link to sign in works once. The program prints a new one each time it starts.")
 		return
 	}
 	if err := h.note(r.Context(), p, "sign-in", "", ""); err != nil {
-		h.door.leave(key)
 		h.failed(w, r, err)
 		return
 	}
-	http.SetCookie(w, cookie(key, sessionTime))
+	h.met.signIns.WithLabelValues("done").Inc()
+	if old, err := r.Cookie(h.door.cookieName(sessionCookie)); err == nil {
+		h.door.leave(old.Value)
+	}
+	http.SetCookie(w, h.door.cookie(sessionCookie, h.door.admit(p, 0), sessionTime))
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
 func (h *Handler) signOut(c *call) error {
-	if k, err := c.r.Cookie(cookieName); err == nil {
-		h.door.leave(k.Value)
-	}
-	http.SetCookie(c.w, cookie("", -time.Second))
+	h.door.leave(c.key)
+	http.SetCookie(c.w, h.door.cookie(sessionCookie, "", -time.Second))
 	if err := h.note(c.r.Context(), c.Person, "sign-out", "", ""); err != nil {
 		return err
 	}
-	return h.render(c.w, http.StatusOK, "problem.html", &view{Title: "You are signed out", D: "Start the program again for a new link."})
+	says := "Start the program again for a new link."
+	if h.sso != nil {
+		says = "You are still signed in at your provider: on a machine that others use, sign out there too."
+	}
+	return h.render(c.w, http.StatusOK, "problem.html", &view{Title: "You are signed out", D: says})
+}
+
+// knocks is what somebody sees who is not signed in.
+func (h *Handler) knocks(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	if !h.gate.allow("stranger "+h.address(r), strangeRate, strangeBurst) {
+		h.busy(w, r)
+		return
+	}
+	if isAPI(r) {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		h.problem(w, r, http.StatusUnauthorized, "Who are you?", "Send a token, as Authorization: Bearer pec_…")
+		return
+	}
+	if h.sso == nil {
+		h.problem(w, r, http.StatusUnauthorized, "Sign in", "Use the link that the program printed when it started. It works once.")
+		return
+	}
+	next := "/"
+	if r.Method == http.MethodGet {
+		next = r.URL.RequestURI()
+	}
+	if err := h.render(w, http.StatusUnauthorized, "sign-in.html", &view{Title: "Sign in", D: next}); err != nil {
+		h.log.Error("review page", "path", r.URL.Path, "err", err)
+	}
 }

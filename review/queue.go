@@ -84,12 +84,21 @@ func (h *Handler) queue(c *call) error {
 	if err != nil {
 		return err
 	}
-	var ids, people []string
+	people, err := h.deciders(ctx)
+	if err != nil {
+		return err
+	}
+	takers, err := h.takers(c)
+	if err != nil {
+		return err
+	}
+	views, err := h.store.Views(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	var ids []string
 	for _, s := range sweeps {
 		ids = append(ids, s.ID)
-	}
-	for _, p := range h.opt.People {
-		people = append(people, p.Name)
 	}
 	same := func(vs []string) (out [][2]string) {
 		for _, v := range vs {
@@ -114,7 +123,25 @@ func (h *Handler) queue(c *call) error {
 	for i := range lists {
 		lists[i].Value = q.Get(lists[i].Name)
 	}
-	return h.show(c, "queue.html", "Queue", "queue", map[string]any{"List": list, "Total": total, "More": total >= store.MostCounted, "Lists": lists, "Query": f.Query, "Tabs": tabs(q), "Pages": pagesOf(q, page, max(total, f.Offset+len(list)+full(len(list)))), "Filter": carried(q), "Second": h.opt.Second > 0 && len(h.opt.People) > 1})
+	return h.show(c, "queue.html", "Queue", "queue", map[string]any{"List": list, "Total": total, "More": total >= store.MostCounted, "Lists": lists, "Query": f.Query, "Tabs": tabs(q), "Pages": pagesOf(q, page, max(total, f.Offset+len(list)+full(len(list)))), "Filter": carried(q),
+		"Takers": takers, "Views": views, "Picked": q.Get("all") != "", "All": "/queue?" + allOf(q), "Handed": count(q, "handed"), "Left": count(q, "left")})
+}
+
+// allOf is the same page with every case chosen.
+func allOf(q url.Values) string {
+	v := filterValues(q)
+	v.Set("page", strconv.Itoa(pageOf(q)))
+	v.Set("all", "1")
+	return v.Encode()
+}
+
+// count reads a number that an address has; nonsense, or none, is -1.
+func count(q url.Values, name string) int {
+	n, err := strconv.Atoi(q.Get(name))
+	if err != nil || n < 0 || n > mostPicks {
+		return -1
+	}
+	return n
 }
 
 // full is 1 when a page is, so that beyond what is counted there is a next one.
@@ -138,7 +165,7 @@ func carried(q url.Values) [][2]string {
 
 // next gives who asks the first case of the filter that nobody has.
 func (h *Handler) next(c *call) error {
-	cs, err := h.store.TakeNext(c.r.Context(), filterOf(c.r.PostForm, c.Name), c.Name, c.Lead, h.opt.Now())
+	cs, err := h.store.TakeNext(c.r.Context(), filterOf(c.r.PostForm, c.Name), c.Name, c.Is(Lead), h.opt.Now())
 	if errors.Is(err, store.ErrNotFound) {
 		return &refusal{http.StatusNotFound, "No case is left", "Every case of this filter is decided, or somebody has it, or it waits for somebody else."}
 	}

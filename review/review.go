@@ -15,23 +15,33 @@
 // Every form holds a token that no other site knows.
 //
 //	GET  /                                         the sweeps
-//	GET  /sign-in?code=                            use a link up
+//	GET  /sign-in?code=                            use a link up, or go to the provider, who sends back to /sign-in/callback
 //	GET  /sweeps/{sweep}                           its sites; ?overall= ?rule= ?q= ?page=
 //	GET  /sweeps/{sweep}/sites/{site}              one site
 //	POST /sweeps/{sweep}/sites/{site}/decisions    decide on it; /take and /release: have the case
 //	GET  /queue                                    flagged and review sites, filtered and sorted
 //	POST /queue/next                               take the first that nobody has
+//	POST /queue/assign                             hand out the cases that are chosen
+//	POST /queue/views                              keep the filter by a name; /drop: forget it
 //	GET  /revisits.txt                             sites that somebody wants another visit of, one a line
+//	GET  /launch                                   a form; POST: check the list; POST /launch/go: launch it
+//	GET  /launches/{sweep}                         how far it is; POST …/pause, /resume, /cancel
 //	GET  /audit                                    the log, for leads
 //	GET  /bundles/{digest}                         the sealed file; /har and /wacz: in those forms
 //	GET  /bundles/{digest}/screens/{scenario}/{n}  a picture of it; /whole/{scenario}: of the whole page
 //	GET  /bundles/{digest}/{scenario}/{kind}/{n}   one item of it, masked; POST: unmasked
+//	GET  /tokens                                   the access of programs; POST: make a token; /revoke: end one
+//	GET  /api/openapi.json                         what programs can ask for
+//	GET  /api/sweeps                               the sweeps, as JSON; POST: launch the list that is the body
+//	GET  /api/launches/{sweep}                     how far a launched sweep is
+//	GET  /api/cases                                where cases stand
 //	GET  /api/sweeps/{sweep}/verdicts              the last words, as JSON
 //	GET  /api/sweeps/{sweep}/sites/{site}          one of them
 package review
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -39,9 +49,12 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	pc "pecrawler"
 	"pecrawler/evidence"
@@ -62,6 +75,16 @@ type Options struct {
 	// Second is the share of first readings, 0 to 1, that a second reader reads
 	// without seeing the first.
 	Second float64
+	// SSO is where people sign in instead of by links; nil: by links, on loopback.
+	SSO *SSO
+	// Sweeps launches sweeps and steers them; nil: the pages do not.
+	Sweeps Sweeps
+	// Base is the address by which browsers reach the pages; nil: loopback.
+	Base *url.URL
+	// Proxies may say by X-Forwarded-For where a request comes from.
+	Proxies []netip.Prefix
+	// Registerer takes the metrics; nil: nobody.
+	Registerer prometheus.Registerer
 	// Now is the clock; nil: the system's.
 	Now func() time.Time
 }
@@ -73,6 +96,10 @@ type Handler struct {
 	shelf  *shelf
 	log    *slog.Logger
 	door   *door
+	gate   *gate
+	sso    *signOn // nil: links
+	met    metrics
+	desk   *desk
 	opt    Options
 	tmpl   *template.Template
 	routes http.Handler
@@ -83,20 +110,33 @@ func New(st *store.Store, v *evidence.Vault, log *slog.Logger, opt Options) (*Ha
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	h := &Handler{store: st, vault: v, shelf: newShelf(v, opt.Opinions), log: log, door: newDoor(opt.Now), opt: opt}
+	h := &Handler{store: st, vault: v, shelf: newShelf(v, opt.Opinions), log: log, door: newDoor(opt.Now), gate: newGate(opt.Now), desk: &desk{now: opt.Now, drafts: map[string]draft{}}, met: newMetrics(opt.Registerer), opt: opt}
 	var err error
+	if opt.SSO != nil {
+		if h.sso, err = discover(context.Background(), *opt.SSO, opt.Base, opt.Now); err != nil {
+			return nil, err
+		}
+		h.door.lax = true
+	}
+	h.door.secure = opt.Base != nil && opt.Base.Scheme == "https"
 	if h.tmpl, err = template.New("").Funcs(funcs()).ParseFS(files, "templates/*.html"); err != nil {
 		return nil, fmt.Errorf("templates of the review page: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /sign-in", h.signIn)
+	mux.HandleFunc("GET /sign-in", h.limited(h.signIn))
+	if h.sso != nil {
+		mux.HandleFunc("GET /sign-in/callback", h.limited(h.callback))
+	}
 	mux.HandleFunc("GET /assets/pecrawler.css", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "max-age=300")
 		http.ServeFileFS(w, r, files, "assets/pecrawler.css")
 	})
-	mux.HandleFunc("/", h.page(func(*call) error { return store.ErrNotFound }))
+	mux.HandleFunc("/", h.page("GET /", func(*call) error { return store.ErrNotFound }))
 	for pattern, do := range h.pages() {
-		mux.HandleFunc(pattern, h.page(do))
+		if len(rights()[pattern]) == 0 {
+			return nil, fmt.Errorf("the table of rights has no line for %s", pattern)
+		}
+		mux.HandleFunc(pattern, h.page(pattern, do))
 	}
 	h.routes = http.NewCrossOriginProtection().Handler(mux)
 	return h, nil
@@ -116,6 +156,14 @@ func (h *Handler) pages() map[string]func(*call) error {
 		"GET /bundles/{digest}/whole/{scenario}":       h.whole,
 		"GET /bundles/{digest}/{scenario}/{kind}/{n}":  h.item,
 		"POST /bundles/{digest}/{scenario}/{kind}/{n}": h.item,
+		"GET /api/openapi.json":                        h.apiDocument,
+		"GET /api/sweeps":                              h.apiSweeps,
+		"POST /api/sweeps":                             h.apiLaunch,
+		"GET /api/launches/{sweep}":                    h.apiState,
+		"GET /api/cases":                               h.apiCases,
+		"GET /tokens":                                  h.tokens,
+		"POST /tokens":                                 h.makeToken,
+		"POST /tokens/revoke":                          h.revokeToken,
 		"GET /api/sweeps/{sweep}/verdicts":             h.apiVerdicts,
 		"GET /api/sweeps/{sweep}/sites/{site}":         h.apiSite,
 		"POST /sweeps/{sweep}/sites/{site}/decisions":  h.decide,
@@ -125,6 +173,14 @@ func (h *Handler) pages() map[string]func(*call) error {
 		"POST /queue/next":                             h.next,
 		"GET /revisits.txt":                            h.revisits,
 		"GET /audit":                                   h.audit,
+		"POST /queue/assign":                           h.assign,
+		"POST /queue/views":                            h.keepView,
+		"POST /queue/views/drop":                       h.dropView,
+		"GET /launch":                                  h.launchPage,
+		"POST /launch":                                 h.check,
+		"POST /launch/go":                              h.launch,
+		"GET /launches/{sweep}":                        h.launched,
+		"POST /launches/{sweep}/{do}":                  h.steer,
 		"POST /sign-out":                               h.signOut,
 	}
 }
@@ -149,11 +205,21 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	hd.Set("Referrer-Policy", "no-referrer")
 	hd.Set("Cross-Origin-Resource-Policy", "same-origin")
 	hd.Set("Cross-Origin-Opener-Policy", "same-origin")
-	if !loopback(r.Host) {
+	if h.door.secure {
+		hd.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	if b := h.opt.Base; b != nil && r.Host != b.Host {
+		h.problem(w, r, http.StatusForbidden, "Not by this name", "The pages are reached by the name that they were set up with, and by no other.")
+		return
+	} else if b == nil && !loopback(r.Host) {
 		h.problem(w, r, http.StatusForbidden, "Only on this machine", "The pages are served on loopback addresses, such as 127.0.0.1 and localhost.")
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+	most := int64(1 << 20)
+	if r.URL.Path == "/launch" || r.URL.Path == "/api/sweeps" {
+		most += mostList
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, most)
 	h.routes.ServeHTTP(w, r)
 }
 
@@ -180,18 +246,44 @@ type refusal struct {
 
 func (e *refusal) Error() string { return e.title + ": " + e.text }
 
-// page lets in whoever is signed in, and looks at the token of what changes
-// something. Handlers return their errors: one place decides what people see.
-func (h *Handler) page(do func(*call) error) http.HandlerFunc {
+// page lets in whoever is signed in and may use the route, and looks at the
+// token of what changes something. Handlers return their errors: one place
+// decides what people see.
+func (h *Handler) page(pattern string, do func(*call) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		s, ok := h.door.who(r)
-		if !ok {
-			h.problem(w, r, http.StatusUnauthorized, "Sign in", "Use the link that the program printed when it started. It works once.")
+		program := isAPI(r) && r.Header.Get("Authorization") != ""
+		s, ok := session{}, false
+		if program {
+			if s, ok = h.bearer(w, r); !ok {
+				return
+			}
+		} else if s, ok = h.door.who(r); !ok {
+			h.knocks(w, r)
 			return
 		}
-		if r.Method == http.MethodPost && !s.genuine(r) {
-			h.problem(w, r, http.StatusForbidden, "This form is not from your session", "Go back, load the page again and repeat what you did.")
+		if !program && !h.gate.allow("session "+s.key, sessionRate, sessionBurst) {
+			h.busy(w, r)
 			return
+		}
+		if !s.May(pattern) {
+			h.problem(w, r, http.StatusForbidden, "This is not for your role", "You are signed in as "+cmp.Or(s.Does(), "nobody in particular")+"; this is for "+roleWords(rights()[pattern], ", ")+".")
+			return
+		}
+		if r.Method == http.MethodPost && !program {
+			defer func() {
+				if r.MultipartForm != nil {
+					r.MultipartForm.RemoveAll()
+				}
+			}()
+			var large *http.MaxBytesError
+			if err := r.ParseMultipartForm(1 << 20); errors.As(err, &large) {
+				h.problem(w, r, http.StatusRequestEntityTooLarge, "This is too much", fmt.Sprintf("A form may hold %d megabytes. Split the list.", large.Limit>>20))
+				return
+			}
+			if !s.genuine(r) {
+				h.problem(w, r, http.StatusForbidden, "This form is not from your session", "Go back, load the page again and repeat what you did.")
+				return
+			}
 		}
 		w.Header().Set("Cache-Control", "no-store") // what a shared machine's next user must not find
 		if err := do(&call{s, w, r}); err != nil {
@@ -219,7 +311,17 @@ func (h *Handler) failed(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
+// isAPI tells whether a program is meant to read the answer.
+func isAPI(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/api/") }
+
 func (h *Handler) problem(w http.ResponseWriter, r *http.Request, status int, title, text string) {
+	if isAPI(r) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		if err := writeJSON(w, status, apiProblem{title, status, text}); err != nil {
+			h.log.Error("API", "path", r.URL.Path, "err", err)
+		}
+		return
+	}
 	v := &view{Title: title, D: text}
 	if s, ok := h.door.who(r); ok {
 		v.Who = &s
@@ -263,10 +365,12 @@ func funcs() template.FuncMap {
 		"day":        func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
 		"list":       func(vs ...any) []any { return vs },
 		"groupOf":    group,
+		"pick":       pick,
 		"answer":     answerOf,
 		"reasonText": reasonText,
 		"offered":    offered,
 		"phase":      bandTitle,
+		"span":       func(d time.Duration) string { return strings.TrimSuffix(d.Round(time.Minute).String(), "0s") },
 		"add":        func(a, b int) int { return a + b },
 	}
 }

@@ -3,6 +3,7 @@ package review_test
 import (
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"log/slog"
 	"net/http"
@@ -138,7 +139,7 @@ func serveText(t *testing.T, opt review.Options, text string) *pages {
 		t.Fatal(err)
 	}
 	if opt.People == nil {
-		opt.People = []review.Person{{Name: "ann", Lead: true}}
+		opt.People = []review.Person{{Name: "ann", Roles: review.Roles()}}
 	}
 	if opt.Opinions == nil {
 		opt.Opinions = opinions(text)
@@ -206,7 +207,7 @@ func fields(page, action string) url.Values {
 	}
 	form, _, _ = strings.Cut(form, "</form>")
 	for _, m := range regexp.MustCompile(`<input type="hidden" name="([^"]*)" value="([^"]*)"`).FindAllStringSubmatch(form, -1) {
-		v.Set(m[1], m[2])
+		v.Set(m[1], html.UnescapeString(m[2]))
 	}
 	return v
 }
@@ -228,7 +229,7 @@ const sitePath = "/sweeps/one/sites/shop.example"
 
 // allPages are the addresses of every kind of page.
 func (p *pages) allPages() []string {
-	out := []string{"/", "/sweeps/one", "/sweeps/one?q=" + url.QueryEscape(hostile) + "&overall=" + url.QueryEscape(hostile) + "&rule=" + url.QueryEscape(hostile) + "&page=-7", sitePath, "/queue", "/queue?q=" + url.QueryEscape(hostile) + "&status=" + url.QueryEscape(hostile) + "&page=9", "/audit"}
+	out := []string{"/", "/sweeps/one", "/sweeps/one?q=" + url.QueryEscape(hostile) + "&overall=" + url.QueryEscape(hostile) + "&rule=" + url.QueryEscape(hostile) + "&page=-7", sitePath, "/queue", "/queue?q=" + url.QueryEscape(hostile) + "&status=" + url.QueryEscape(hostile) + "&page=9", "/queue?all=1&handed=1&left=2", "/launch", "/tokens", "/audit"}
 	for _, kind := range []string{"storage/0", "requests/0", "writes/0", "reads/0", "sockets/0", "consent/0", "pages/0", "pages/0?node=1"} {
 		out = append(out, "/bundles/"+p.Digest+"/idle/"+kind)
 	}

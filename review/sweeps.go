@@ -2,6 +2,7 @@ package review
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 
 	pc "pecrawler"
@@ -26,7 +27,16 @@ func (h *Handler) sweeps(c *call) error {
 		}
 		rows = append(rows, row{s, n})
 	}
-	return h.show(c, "sweeps.html", "Sweeps", "sweeps", map[string]any{"Rows": rows})
+	d := map[string]any{"Rows": rows, "Launches": h.opt.Sweeps != nil}
+	if h.opt.Sweeps != nil {
+		states, err := h.opt.Sweeps.States(ctx)
+		if err != nil { // what was found is shown all the same
+			h.log.Error("the cluster did not tell its sweeps", "err", err)
+			d["Silent"] = true
+		}
+		d["UnderWay"] = slices.DeleteFunc(states, func(s State) bool { return s.Over })
+	}
+	return h.show(c, "sweeps.html", "Sweeps", "sweeps", d)
 }
 
 // pageSize is how many sites a page lists.

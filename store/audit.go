@@ -22,7 +22,7 @@ type Entry struct {
 	Seq     int64     `json:"seq"`
 	At      time.Time `json:"at"`
 	Who     string    `json:"who"`
-	Act     string    `json:"act"`     // sign-in, view, reveal, download, take, release, decide
+	Act     string    `json:"act"`     // sign-in, view, reveal, download, take, release, assign, decide, launch, api and others
 	Subject string    `json:"subject"` // what it was done to
 	Detail  string    `json:"detail,omitempty"`
 	Prev    string    `json:"prev"`

@@ -22,6 +22,7 @@ import (
 	"pecrawler/crawler"
 	"pecrawler/evidence"
 	"pecrawler/queue"
+	"pecrawler/review"
 	"pecrawler/rules"
 	"pecrawler/store"
 )
@@ -170,6 +171,9 @@ func everyMetric(t *testing.T) map[string][]string {
 		t.Fatal(err)
 	}
 	d.MustRegister(newTally(st), st)
+	if _, err := review.New(st, nil, log, review.Options{Registerer: d}); err != nil {
+		t.Fatal(err)
+	}
 	if len(d.metrics) < 25 {
 		t.Fatalf("only %d metrics were found: %v", len(d.metrics), slices.Sorted(maps.Keys(d.metrics)))
 	}
@@ -339,7 +343,7 @@ func TestMetricsExist(t *testing.T) {
 	}
 }
 
-// TestDeployedFlags: the commands and settings of Compose and Kubernetes are such
+// TestDeployedFlags: the commands and settings of Compose, Kubernetes and the guide are such
 // that this program knows. With --help a command reads its flags and ends.
 func TestDeployedFlags(t *testing.T) {
 	try := func(where string, args []string) {
@@ -403,4 +407,13 @@ func TestDeployedFlags(t *testing.T) {
 	settings("collect", "../../deploy/kubernetes/base/settings-desk.yaml", "")
 	settings("review", "../../deploy/kubernetes/base/settings-review.yaml", "")
 	settings("review", "../../deploy/kubernetes/example/review.yaml", "")
+	guide, err := os.ReadFile("../../docs/review.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindSubmatch(guide)
+	if example == nil {
+		t.Fatal("docs/review.md has no settings for single sign-on")
+	}
+	settings("review", "docs/review.md", string(example[1]))
 }

@@ -122,7 +122,7 @@ func launch(ctx context.Context, e env, o *options, q *queue.Queue, args []strin
 func listWord(args []string) string {
 	for _, a := range args {
 		if _, err := os.Stat(a); err == nil {
-			return sweepWord(strings.TrimSuffix(filepath.Base(a), filepath.Ext(a)))
+			return sitelist.Word(strings.TrimSuffix(filepath.Base(a), filepath.Ext(a)))
 		}
 	}
 	return "sites"

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -16,6 +17,7 @@ import (
 	pc "pecrawler"
 	"pecrawler/classifier"
 	"pecrawler/evidence"
+	"pecrawler/queue"
 	"pecrawler/review"
 	"pecrawler/store"
 )
@@ -23,9 +25,11 @@ import (
 // reviewCmd serves the review pages of a data folder until it is stopped.
 func reviewCmd(ctx context.Context, e env, args []string) error {
 	var who people
+	var acc access
 	second := 0.1
-	o, rest, err := parseWith(e, "review", forData|forVault|forServe, args, func(fs *flag.FlagSet) {
-		fs.Var(&who, "person", "`name` of somebody who reviews, or name:lead for who settles disagreements; may be repeated; you alone when not given")
+	o, rest, err := parseWith(e, "review", forData|forVault|forServe|forCluster, args, func(fs *flag.FlagSet) {
+		fs.Var(&who, "person", "`name` of somebody who reviews, or name:ROLE+ROLE, e.g. lee:lead+launcher; may be repeated; you alone, in every role, when not given")
+		acc.flags(fs)
 		fs.Float64Var(&second, "second", second, "share of decisions, 0 to 1, that a second person makes again without seeing the first")
 	})
 	if err != nil {
@@ -37,8 +41,8 @@ func reviewCmd(ctx context.Context, e env, args []string) error {
 	if second < 0 || second > 1 {
 		return usage("--second %v: want 0 to 1", second)
 	}
-	if !onLoopback(o.listen) {
-		return usage("--listen %s: people sign in by a link over plain HTTP, so the pages are served on this machine only: want 127.0.0.1:PORT", o.listen)
+	if err := acc.check(o.listen, len(who) > 0); err != nil {
+		return err
 	}
 	log := o.logger(e.stderr)
 	st, err := existingStore(ctx, o)
@@ -55,38 +59,45 @@ func reviewCmd(ctx context.Context, e env, args []string) error {
 	if err != nil {
 		return err
 	}
-	pages, err := reviewPages(st, vault, cls, log, who, second)
+	reg := newRegistry()
+	reg.MustRegister(newTally(st), st)
+	if acc.cert != "" {
+		reg.MustRegister(newMachine(nil, map[string]string{"tls-cert": acc.cert}, nil))
+	}
+	opt := review.Options{Second: second, Registerer: reg}
+	if acc.issuer == "" {
+		opt.People = who.orMe()
+	} else if err := acc.options(&opt); err != nil {
+		return err
+	}
+	if o.nats != "" {
+		q, err := queue.Open(ctx, o.cluster(queue.Launcher, log))
+		if err != nil {
+			return err
+		}
+		defer q.Close()
+		opt.Sweeps = launches{q}
+	}
+	pages, err := reviewPages(st, vault, cls, log, opt)
 	if err != nil {
 		return err
 	}
-	reg := newRegistry()
-	reg.MustRegister(newTally(st), st)
-	url, stop, err := serve(o.listen, false, pages, reg, log)
+	url, stop, err := acc.serve(o.listen, pages, reg, log)
 	if err != nil {
 		return err
 	}
 	defer stop()
-	fmt.Fprintf(e.stderr, "Review pages: %s\n", url)
+	fmt.Fprintf(e.stderr, "Review pages: %s\n", cmp.Or(acc.public, url))
 	invite(e.stderr, pages, url)
 	fmt.Fprintln(e.stderr, "They are served until Ctrl-C.")
 	<-ctx.Done()
 	return nil
 }
 
-// reviewPages makes the pages for some people; for whoever started the program
-// when there is nobody else.
-func reviewPages(st *store.Store, vault *evidence.Vault, cls *classifier.Classifier, log *slog.Logger, who people, second float64) (*review.Handler, error) {
-	if len(who) == 0 {
-		name := "reviewer"
-		if u, err := user.Current(); err == nil && u.Username != "" {
-			name = u.Username
-		}
-		who = people{{Name: name, Lead: true}}
-	}
-	return review.New(st, vault, log, review.Options{
-		People: who, Second: second,
-		Opinions: func(b *evidence.Bundle) pc.Annotations { return cls.Annotate(b.Look(), b.Captures(), b.Page) },
-	})
+// reviewPages makes the pages, with the opinions of this program's classifier.
+func reviewPages(st *store.Store, vault *evidence.Vault, cls *classifier.Classifier, log *slog.Logger, opt review.Options) (*review.Handler, error) {
+	opt.Opinions = func(b *evidence.Bundle) pc.Annotations { return cls.Annotate(b.Look(), b.Captures(), b.Page) }
+	return review.New(st, vault, log, opt)
 }
 
 // invite prints a link for each person.
@@ -109,6 +120,18 @@ func onLoopback(listen string) bool {
 // people is a repeatable flag.
 type people []review.Person
 
+// orMe is whoever started the program, in every role, when there is nobody else.
+func (p people) orMe() people {
+	if len(p) > 0 {
+		return p
+	}
+	name := "reviewer"
+	if u, err := user.Current(); err == nil && review.ValidName(u.Username) {
+		name = u.Username
+	}
+	return people{{Name: name, Roles: review.Roles()}}
+}
+
 func (p *people) String() string {
 	var s []string
 	for _, x := range *p {
@@ -118,13 +141,20 @@ func (p *people) String() string {
 }
 
 func (p *people) Set(v string) error {
-	name, role, _ := strings.Cut(v, ":")
-	if name = strings.TrimSpace(name); name == "" || name == store.Nobody || name == "me" || len(name) > 60 || role != "" && role != "lead" {
-		return errors.New("want a name, or name:lead")
+	name, words, has := strings.Cut(v, ":")
+	if name = strings.TrimSpace(name); !review.ValidName(name) {
+		return errors.New("want a name, or a name with roles such as lee:lead")
+	}
+	roles := []review.Role{review.Investigator}
+	if has {
+		var err error
+		if roles, err = review.ParseRoles(words); err != nil {
+			return err
+		}
 	}
 	if slices.ContainsFunc(*p, func(x review.Person) bool { return x.Name == name }) {
 		return errors.New("is named twice")
 	}
-	*p = append(*p, review.Person{Name: name, Lead: role == "lead"})
+	*p = append(*p, review.Person{Name: name, Roles: roles})
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -186,6 +187,13 @@ func serve(addr string, fallback bool, h http.Handler, reg *prometheus.Registry,
 	mux := http.NewServeMux()
 	mux.Handle("/", h)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	return listen(addr, fallback, mux, nil, log)
+}
+
+// listen is serve without metrics, and with TLS unless secure is nil.
+func listen(addr string, fallback bool, h http.Handler, secure *tls.Config, log *slog.Logger) (url string, stop func(), err error) {
+	mux := http.NewServeMux()
+	mux.Handle("/", h)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
 	ln, err := net.Listen("tcp", addr)
 	if err != nil && fallback {
@@ -196,8 +204,12 @@ func serve(addr string, fallback bool, h http.Handler, reg *prometheus.Registry,
 	}
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	url = "http://" + ln.Addr().String() + "/"
+	if secure != nil {
+		ln, url = tls.NewListener(ln, secure), "https://"+ln.Addr().String()+"/"
+	}
 	go srv.Serve(ln) // ends with stop
-	return "http://" + ln.Addr().String() + "/", func() {
+	return url, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 		defer cancel()
 		if srv.Shutdown(ctx) != nil {

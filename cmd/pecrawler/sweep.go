@@ -21,6 +21,7 @@ import (
 	"pecrawler/internal/sitelist"
 	"pecrawler/lab"
 	"pecrawler/queue"
+	"pecrawler/review"
 	"pecrawler/store"
 )
 
@@ -78,7 +79,7 @@ func sweepCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	defer w.crawler.Close()
-	pages, err := reviewPages(st, vault, w.classifier, log, nil, 0)
+	pages, err := reviewPages(st, vault, w.classifier, log, review.Options{People: people{}.orMe(), Registerer: reg})
 	if err != nil {
 		return err
 	}
@@ -237,7 +238,7 @@ func findOrCreate(ctx context.Context, st *store.Store, o *options, list sitelis
 	now := time.Now().UTC()
 	id := o.name
 	if id == "" {
-		id = sweepWord(base) + now.Format("-20060102-150405")
+		id = sitelist.Word(base) + now.Format("-20060102-150405")
 	}
 	if !queue.ValidSweep(id) {
 		return store.Sweep{}, false, usage("--name %q: use 1 to 64 of a-z, 0-9 and -", id)
@@ -251,24 +252,6 @@ func findOrCreate(ctx context.Context, st *store.Store, o *options, list sitelis
 		sites = append(sites, store.Site{Site: en.Site, URL: en.URL, Rank: en.Rank, Sector: en.Sector, Line: en.Line})
 	}
 	return sw, false, st.CreateSweep(ctx, sw, sites)
-}
-
-// sweepWord makes a file name fit for a sweep's name.
-func sweepWord(s string) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
-			return r
-		case r >= 'A' && r <= 'Z':
-			return r + 'a' - 'A'
-		}
-		return '-'
-	}, s)
-	s = strings.Trim(s[:min(len(s), 40)], "-")
-	if s == "" {
-		return "sweep"
-	}
-	return s
 }
 
 // sweepRun is one sweep in this process.

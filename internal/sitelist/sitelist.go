@@ -59,6 +59,24 @@ func (l List) Digest() string {
 	return hex.EncodeToString(h.Sum(nil))[:16]
 }
 
+// Word makes a list's name fit to begin that of a sweep.
+func Word(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return '-'
+	}, s)
+	s = strings.Trim(s[:min(len(s), 40)], "-")
+	if s == "" {
+		return "sweep"
+	}
+	return s
+}
+
 const maxLine = 8 << 10
 
 // Parse reads a list. It returns an error only when the input cannot be read

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"pecrawler/queue"
+	"pecrawler/review"
+	"pecrawler/store"
+)
+
+// launches is the cluster as the review pages see it. It does what the commands
+// launch, status, pause, resume and cancel do, by the same queue.
+type launches struct{ q *queue.Queue }
+
+func (l launches) Launch(ctx context.Context, want review.Launch) error {
+	now := time.Now().UTC()
+	s := queue.Sweep{ID: want.Sweep, Agree: want.Agree, AgreeAfter: queue.Span(want.AgreeAfter), Priority: want.Priority, Created: now}
+	if want.Deadline > 0 {
+		at := now.Add(want.Deadline)
+		s.Deadline = &at
+	}
+	list, err := l.q.Launch(ctx, s)
+	if errors.Is(err, queue.ErrSweepExists) {
+		return errors.Join(review.ErrNameTaken, err)
+	}
+	if err != nil {
+		return err
+	}
+	for e := range want.Sites {
+		if err := list.Add(ctx, queue.Entry{Site: e.Site, URL: e.URL, Rank: e.Rank, Sector: e.Sector, Line: e.Line}); err != nil {
+			return err
+		}
+	}
+	_, err = list.Finish(ctx)
+	return err
+}
+
+func (l launches) Pause(ctx context.Context, sweep string) error  { return l.q.Pause(ctx, sweep) }
+func (l launches) Resume(ctx context.Context, sweep string) error { return l.q.Resume(ctx, sweep) }
+func (l launches) Cancel(ctx context.Context, sweep string) error { return l.q.Cancel(ctx, sweep) }
+
+func (l launches) State(ctx context.Context, sweep string) (review.State, error) {
+	if !queue.ValidSweep(sweep) {
+		return review.State{}, store.ErrNotFound
+	}
+	s, err := l.q.State(ctx, sweep)
+	if errors.Is(err, queue.ErrNoSweep) {
+		return review.State{}, store.ErrNotFound
+	}
+	return shownState(s), err
+}
+
+func (l launches) States(ctx context.Context) ([]review.State, error) {
+	all, err := l.q.Sweeps(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []review.State
+	for _, s := range all {
+		out = append(out, shownState(s))
+	}
+	return out, nil
+}
+
+func shownState(s queue.State) review.State {
+	return review.State{Sweep: s.ID, Word: stateWord(s, time.Now()), Created: s.Created, At: s.At, Listed: cmp.Or(s.Listed, s.Sites), Done: s.Done, Visits: s.Visits,
+		Waiting: s.Waiting, InHand: s.InHand, Later: s.Later, Overall: s.Overall, Left: time.Duration(s.Left), Paused: s.Paused, Over: s.Ended != "" || s.Cancelled != nil}
+}

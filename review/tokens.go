@@ -1,0 +1,123 @@
+package review
+
+import (
+	"crypto/rand"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"pecrawler/store"
+)
+
+// Programs get in by tokens: pec_ID_SECRET. The beginning lets scanners for
+// secrets find one that was published by mistake.
+const tokenMark = "pec_"
+
+// tokenRoles are what a program may be: decisions are people's.
+func tokenRoles() []Role { return []Role{Reader, Launcher} }
+
+func tokenDays() [][2]string {
+	return [][2]string{{"720h", "30 days"}, {"2160h", "90 days"}, {"8760h", "A year"}}
+}
+
+// bearer is the program that asks by a token. It has answered when ok is false.
+func (h *Handler) bearer(w http.ResponseWriter, r *http.Request) (s session, ok bool) {
+	addr := h.address(r)
+	if h.shut(w, r, addr) {
+		return s, false
+	}
+	rest, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "+tokenMark)
+	id, secret, _ := strings.Cut(rest, "_")
+	if !h.gate.allow("token "+id+addr, sessionRate, sessionBurst) {
+		h.busy(w, r)
+		return s, false
+	}
+	t, err := h.store.UseToken(r.Context(), id, secret, r.Method+" "+clean(r.URL.Path, shownRunes), h.opt.Now())
+	if errors.Is(err, store.ErrNoToken) {
+		h.met.signIns.WithLabelValues("failed").Inc()
+		h.gate.wrong(addr)
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		h.problem(w, r, http.StatusUnauthorized, "No such token", "It is unknown, was revoked, or has expired.")
+		return s, false
+	}
+	if err != nil {
+		h.failed(w, r, err)
+		return s, false
+	}
+	return session{Person: Person{tokenPrefix + t.Name, []Role{Role(t.Role)}}}, true
+}
+
+// tokenRow is a token as its page shows it.
+type tokenRow struct {
+	store.Token
+	State string
+}
+
+func (h *Handler) tokens(c *call) error { return h.tokensPage(c, http.StatusOK, "", nil) }
+
+// tokensPage shows the tokens; fresh is one that was just made, shown this once.
+func (h *Handler) tokensPage(c *call, status int, fresh string, faults []formError) error {
+	list, err := h.store.Tokens(c.r.Context())
+	if err != nil {
+		return err
+	}
+	var rows []tokenRow
+	for _, t := range list {
+		state := "good"
+		switch {
+		case !t.Revoked.IsZero():
+			state = "revoked"
+		case !h.opt.Now().Before(t.Expires):
+			state = "expired"
+		}
+		rows = append(rows, tokenRow{t, state})
+	}
+	wrong, name := map[string]string{}, c.r.PostFormValue("name")
+	for _, f := range faults {
+		wrong[f.Field] = f.Text
+	}
+	if fresh != "" {
+		name = "" // for the next one
+	}
+	return h.render(c.w, status, "tokens.html", &view{Title: "Access of programs", Here: "tokens", Who: &c.session, D: map[string]any{"Rows": rows, "Fresh": fresh, "Roles": tokenRoles(), "Days": tokenDays(), "Errors": faults, "Wrong": wrong, "Name": name}})
+}
+
+// makeToken makes a token and shows it once.
+func (h *Handler) makeToken(c *call) error {
+	name, role := strings.TrimSpace(c.r.PostFormValue("name")), Role(c.r.PostFormValue("role"))
+	var faults []formError
+	if !ValidName(name) || len(name) > 60 {
+		faults = append(faults, formError{"name", "Say in up to 60 plain characters which program it is for"})
+	}
+	if role != Reader && role != Launcher {
+		faults = append(faults, formError{"role", "Choose what the program may do"})
+	}
+	var age time.Duration
+	for _, d := range tokenDays() {
+		if d[0] == c.r.PostFormValue("age") {
+			age, _ = time.ParseDuration(d[0])
+		}
+	}
+	if age == 0 {
+		faults = append(faults, formError{"age", "Choose how long it is good"})
+	}
+	if len(faults) > 0 {
+		return h.tokensPage(c, http.StatusUnprocessableEntity, "", faults)
+	}
+	id, secret := rand.Text()[:12], rand.Text()+rand.Text()
+	now := h.opt.Now()
+	if err := h.store.PutToken(c.r.Context(), store.Token{ID: id, Name: name, Role: string(role), MadeBy: c.Name, Made: now, Expires: now.Add(age)}, secret); err != nil {
+		return err
+	}
+	return h.tokensPage(c, http.StatusCreated, tokenMark+id+"_"+secret, nil)
+}
+
+// revokeToken ends a token now.
+func (h *Handler) revokeToken(c *call) error {
+	if err := h.store.RevokeToken(c.r.Context(), c.r.PostFormValue("id"), c.Name, h.opt.Now()); err != nil {
+		return err
+	}
+	http.Redirect(c.w, c.r, "/tokens", http.StatusSeeOther)
+	return nil
+}
