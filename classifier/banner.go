@@ -547,7 +547,8 @@ func (c *Classifier) control(t *tree, i, layer int) (pc.Control, bool) {
 	if n.Tag == "a" {
 		href := strings.ToLower(n.Attrs["href"])
 		leads := href != "" && !strings.HasPrefix(href, "#") && !strings.HasPrefix(href, "javascript:")
-		if leads && n.Attrs["role"] != "button" && says(href, "policy", "privacy", "cookie", "polisi", "legal", "cwcis", "datenschutz") && l.action != pc.ActAccept && l.action != pc.ActReject && (l.action != pc.ActSettings || viewing.MatchString(normal(ct.Text))) {
+		choice := (l.action == pc.ActAccept || l.action == pc.ActReject) && l.confidence >= .8 // less sure is “switch this off”, which leads to where that is done
+		if leads && n.Attrs["role"] != "button" && says(href, "policy", "privacy", "cookie", "polisi", "legal", "cwcis", "datenschutz") && !choice && (l.action != pc.ActSettings || viewing.MatchString(normal(ct.Text))) {
 			l, basis = label{pc.ActPolicy, .9, "it links to a page about cookies or privacy", false}, "dom"
 		}
 	}

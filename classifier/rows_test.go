@@ -25,6 +25,10 @@ func TestAControlThatIsOnNoPage(t *testing.T) {
 		{classifier.ControlRow{Text: "Mehr", Tag: "button", Attrs: map[string]string{"id": "onetrust-pc-btn-handler"}}, pc.ActSettings, "onetrust-pc-btn-handler"},
 		{classifier.ControlRow{Text: "Reject all", Tag: "button", Attrs: map[string]string{"id": "onetrust-accept-btn-handler"}}, pc.ActReject, "reject"},
 		{classifier.ControlRow{Text: "Here", Tag: "a", Attrs: map[string]string{"href": "/cookie-policy"}}, pc.ActPolicy, ""},
+		{classifier.ControlRow{Text: "switch this off", Tag: "a", Attrs: map[string]string{"href": "/cookies"}}, pc.ActPolicy, "links to a page"},
+		{classifier.ControlRow{Text: "Reject", Tag: "a", Attrs: map[string]string{"href": "/cookies?choice=no"}}, pc.ActReject, "reject"},
+		{classifier.ControlRow{Text: "View cookies", Tag: "a", Attrs: map[string]string{"href": "/cookies"}}, pc.ActPolicy, "links to a page"},
+		{classifier.ControlRow{Text: "Learn more", Tag: "button", Attrs: map[string]string{"aria-haspopup": "dialog"}}, pc.ActSettings, "opens a dialog"},
 		{classifier.ControlRow{Text: "Yes"}, pc.ActOther, "every form"},
 		{classifier.ControlRow{Text: "Yes", Context: "We use cookies to see how this site is used and to show advertising that fits you."}, pc.ActAccept, ""},
 	} {
