@@ -116,7 +116,7 @@ const (
 // Act is one thing done to a page by trusted input events, recorded as a fact:
 // what was pressed, where, on whose advice, and what followed.
 type Act struct {
-	Kind     string  `json:"kind"`           // click or scroll
+	Kind     string  `json:"kind"`           // click, scroll, or escape: the key
 	Goal     Goal    `json:"goal,omitempty"` // what was to be reached; "" in old captures: the scenario's own
 	Purpose  Action  `json:"purpose"`
 	Text     string  `json:"text"`            // the control's visible text

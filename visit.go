@@ -60,6 +60,7 @@ const (
 	GoalClose    Goal = "close"    // make the banner go without a choice
 	GoalScroll   Goal = "scroll"   // go on as if the banner were not there
 	GoalSettings Goal = "settings" // see what the settings say, and choose nothing
+	GoalAside    Goal = "aside"    // put aside what lies over the banner, and choose nothing
 )
 
 // Goal is what is done in a scenario; "" in idle.

@@ -139,3 +139,34 @@ func TestTheKindOfWhatStandsInAWrapper(t *testing.T) {
 		t.Errorf("%v, kind %s, node %d", ok, b.Kind, b.Node)
 	}
 }
+
+// A dialog over the banner is put aside by what closes or declines it. To leave,
+// to agree to it, or to answer another consent dialog is not to put it aside.
+func TestWhatPutsADialogAside(t *testing.T) {
+	c := newClassifier(t)
+	for _, x := range []struct {
+		over    string // what the dialog says
+		buttons []string
+		want    string // "": nothing
+	}{
+		{"Join our newsletter. 10 % off your first order.", []string{"Subscribe", "No, thanks"}, "No, thanks"},
+		{"Join our newsletter.", []string{"Subscribe", "Close"}, "Close"},
+		{"Ymunwch â'n cylchlythyr.", []string{"Tanysgrifio", "Dim diolch"}, "Dim diolch"},
+		{"Are you of legal drinking age?", []string{"Yes, I am over 18", "No"}, ""},
+		{"Our terms have changed.", []string{"Accept", "Read more"}, ""},
+		{"We and our partners use cookies for advertising.", []string{"Accept all", "Reject all"}, ""},
+	} {
+		p := bar("We use cookies for advertising, if you accept.", "Accept all", "Reject all")
+		whole := &pc.Box{W: 1366, H: 900}
+		top := len(p.Nodes)
+		p.Nodes = append(p.Nodes, pc.Node{Parent: 1, Tag: "div", Box: whole, Style: &pc.Style{Opacity: 1, Position: "fixed"}, Paint: 9, Attrs: map[string]string{"aria-modal": "true"}},
+			pc.Node{Parent: top, Tag: "#text", Text: x.over, Box: whole, Paint: 9})
+		for i, b := range x.buttons {
+			at := &pc.Box{X: float64(400 + 150*i), Y: 400, W: 120, H: 40}
+			p.Nodes = append(p.Nodes, pc.Node{Parent: top, Tag: "button", Box: at, Style: &pc.Style{Opacity: 1}, Paint: 9, Backend: int64(70 + i)}, pc.Node{Parent: len(p.Nodes), Tag: "#text", Text: b, Box: at, Paint: 9})
+		}
+		if ch, ok := c.Read(1, p).Choose(pc.GoalAside); ch.Text != x.want || ok != (x.want != "") {
+			t.Errorf("%q %q: %+v, want %q", x.over, x.buttons, ch, x.want)
+		}
+	}
+}

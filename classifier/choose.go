@@ -2,6 +2,7 @@ package classifier
 
 import (
 	"fmt"
+	"strings"
 
 	pc "pecrawler"
 )
@@ -49,6 +50,9 @@ func (r *Reading) Region() int {
 // find the way back first and then to refuse. A banner that can be closed has a
 // control to close; one that takes going on for consent is answered by scrolling.
 func (r *Reading) Choose(goal pc.Goal) (Choice, bool) {
+	if goal == pc.GoalAside {
+		return r.aside()
+	}
 	if goal == pc.GoalWithdraw {
 		back, found := r.c.wayBack(r.t, r.layer == 1)
 		if r.layer > 1 { // what the way back opened is a second layer, or a page that says what withdraws
@@ -59,6 +63,48 @@ func (r *Reading) Choose(goal pc.Goal) (Choice, bool) {
 		return back, found
 	}
 	return r.answer(goal)
+}
+
+// aside picks what closes a dialog that lies over what asks: its own control to
+// close or to decline, or the dialog itself, where the browser closes it by the
+// Escape key. A dialog that asks for consent too is answered, not put aside, and
+// one that has to be agreed to stays.
+func (r *Reading) aside() (Choice, bool) {
+	c, t := r.c, r.t
+	if r.asks == nil {
+		return Choice{}, false
+	}
+	nodes, asks := t.page.Nodes, r.asks.node
+	over, banner := -1, t.extent(asks)
+	for i := range nodes {
+		n := &nodes[i]
+		inside := i >= asks && i < t.end[asks] || i <= asks && asks < t.end[i]
+		modal := n.Tag == "dialog" || n.Attrs["aria-modal"] == "true" || n.Style != nil && n.Style.Position == "fixed" && n.Box != nil && !n.Box.Intersect(banner).Empty()
+		if modal && !inside && t.visible[i] && n.Paint > nodes[asks].Paint && (over < 0 || n.Paint > nodes[over].Paint) {
+			over = i
+		}
+	}
+	if over < 0 {
+		return Choice{}, false
+	}
+	for _, cd := range c.candidates(t, 1) {
+		if cd.score >= threshold && cd.node >= over && cd.node < t.end[over] {
+			return Choice{}, false
+		}
+	}
+	controls := c.controls(t, over, 1)
+	for _, a := range []pc.Action{pc.ActClose, pc.ActReject} {
+		for _, ct := range controls {
+			bare := a == pc.ActReject && !strings.Contains(normal(ct.Text), " ") // “No” alone answers a question: whether one is of age
+			if ct.Action == a && ct.Confidence >= .6 && !bare && presses(&nodes[ct.Node]) && c.pressable(t, ct.Node) {
+				return Choice{Node: ct.Node, Action: a, Text: ct.Text, Why: "it closes what lies over the banner: " + ct.Why}, true
+			}
+		}
+	}
+	if nodes[over].Tag == "dialog" {
+		return Choice{Node: over, Action: pc.ActClose, Why: "it lies over the banner, and the browser closes it by a key"}, true
+	}
+	return Choice{}, false
 }
 
 // answer picks the control of the banner that reaches the goal.

@@ -203,7 +203,7 @@ func FuzzBanner(f *testing.F) {
 			if b, ok := c.Banner(&p, layer); ok && (b.Node < 0 || b.Node >= len(p.Nodes)) {
 				t.Errorf("the banner is node %d of %d", b.Node, len(p.Nodes))
 			}
-			for _, goal := range []pc.Goal{pc.GoalAccept, pc.GoalReject, pc.GoalWithdraw, pc.GoalClose, pc.GoalScroll} {
+			for _, goal := range []pc.Goal{pc.GoalAccept, pc.GoalReject, pc.GoalWithdraw, pc.GoalClose, pc.GoalScroll, pc.GoalSettings, pc.GoalAside} {
 				if ch, ok := c.Read(layer, &p).Choose(goal); ok && (ch.Node < 0 || ch.Node >= len(p.Nodes)) {
 					t.Errorf("the choice is node %d of %d", ch.Node, len(p.Nodes))
 				}

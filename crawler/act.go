@@ -69,8 +69,14 @@ func (r *run) act(ctx context.Context, goal pc.Goal, seen Reading) (bool, error)
 				return false, err
 			}
 		}
+		act, err := r.press(ctx, goal, choice, false)
+		covered := errors.Is(err, errCovered)
+		if covered {
+			if choice, err = r.aside(ctx, choice, during, layer); err == nil {
+				act, err = r.press(ctx, goal, choice, true) // what still lies over it gets the click, as it would a person's
+			}
+		}
 		asked := r.page
-		act, err := r.press(ctx, goal, choice)
 		if ctx.Err() != nil {
 			return false, ctx.Err()
 		}
@@ -88,7 +94,11 @@ func (r *run) act(ctx context.Context, goal pc.Goal, seen Reading) (bool, error)
 		}
 		// To go on as if the banner were not there need not change anything that is seen.
 		if act.Effect == effectNone && (choice.Final || goal == pc.GoalWithdraw) && goal != pc.GoalScroll {
-			r.missing(what, fmt.Sprintf("pressing %q had no visible effect", choice.Text))
+			why := fmt.Sprintf("pressing %q had no visible effect", choice.Text)
+			if covered {
+				why += ": " + errCovered.Error()
+			}
+			r.missing(what, why)
 			return false, nil
 		}
 		if choice.Final {
@@ -174,10 +184,42 @@ func (r *run) asksAgain(ctx context.Context, goal pc.Goal, layer int, made Choic
 	return true, nil
 }
 
+var errCovered = errors.New("something lies over it")
+
+// aside puts away a dialog that lies over the control of a choice, where the
+// chooser knows how, and returns where the control is then. It is an act like
+// others, and no part of the choice.
+func (r *run) aside(ctx context.Context, choice Choice, during pc.MarkName, layer int) (Choice, error) {
+	away, ok := choose(r.c.chooser.Read(1, r.page), pc.GoalAside, r.page)
+	if !ok {
+		return choice, nil
+	}
+	id := r.page.Nodes[choice.Node].Backend
+	away.Final = false
+	act, err := r.press(ctx, pc.GoalAside, away, true)
+	if err == nil {
+		act.Effect, err = r.effect(ctx, away)
+	}
+	if err != nil {
+		return choice, err
+	}
+	r.capt.Acts = append(r.capt.Acts, act)
+	if err := r.shot(ctx, during, layer); err != nil {
+		return choice, err
+	}
+	if i := slices.IndexFunc(r.page.Nodes, func(n pc.Node) bool { return n.Backend == id && id != 0 }); i >= 0 {
+		choice.Node = i
+		return choice, nil
+	}
+	return choice, errUnseen
+}
+
 // press scrolls the control into view and clicks it with trusted mouse events
 // where a person would: in the middle, or, where something lies over that, where
-// the control is still to be seen. What lies on top gets the click.
-func (r *run) press(ctx context.Context, goal pc.Goal, choice Choice) (pc.Act, error) {
+// the control is still to be seen. When nothing of it is, it is pressed only if
+// that is wanted anyway: what lies on top gets the click. A dialog itself is
+// pressed by the Escape key.
+func (r *run) press(ctx context.Context, goal pc.Goal, choice Choice, anyway bool) (pc.Act, error) {
 	_, done, _ := marksOf(goal)
 	node := &r.page.Nodes[choice.Node]
 	act := pc.Act{Kind: "click", Goal: goal, Purpose: choice.Action, Text: cut(choice.Text, 200), Page: len(r.capt.Pages) - 1, Node: choice.Node, Chooser: r.c.chooser.Version(), Why: choice.Why}
@@ -189,6 +231,10 @@ func (r *run) press(ctx context.Context, goal pc.Goal, choice Choice) (pc.Act, e
 		r.capt.Marks = append(r.capt.Marks, pc.Mark{Name: done, At: act.At})
 		return act, r.wheel(ctx, 600)
 	}
+	if goal == pc.GoalAside && node.Tag == "dialog" {
+		act.Kind, act.At = "escape", r.t.at()
+		return act, r.escape(ctx)
+	}
 	id := cdp.BackendNodeID(node.Backend)
 	seen, err := r.still(ctx, id, true)
 	if err != nil {
@@ -198,8 +244,11 @@ func (r *run) press(ctx context.Context, goal pc.Goal, choice Choice) (pc.Act, e
 	if !reached && !overPage(r.page, choice.Node) && r.wheel(ctx, r.c.cfg.Height/2) == nil && sleep(ctx, 400*time.Millisecond) {
 		// What lies over it stands still while the page moves on below.
 		if again, err := r.still(ctx, id, false); err == nil {
-			x, y, _ = r.aim(ctx, choice.Node, again)
+			x, y, reached = r.aim(ctx, choice.Node, again)
 		}
+	}
+	if !reached && !anyway {
+		return act, errCovered
 	}
 	act.X, act.Y = x, y
 	for _, e := range []input.DispatchMouseEventParams{
@@ -221,6 +270,18 @@ func (r *run) press(ctx context.Context, goal pc.Goal, choice Choice) (pc.Act, e
 		}
 	}
 	return act, nil
+}
+
+// escape presses the Escape key.
+func (r *run) escape(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for _, kind := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeRawKeyDown, input.DispatchKeyEventTypeKeyUp} {
+		if _, err := cdp.Call(ctx, r.t.page, input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: kind, Key: "Escape", Code: "Escape", WindowsVirtualKeyCode: 27}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 var errUnseen = errors.New("it has no place on the screen")

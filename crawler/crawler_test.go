@@ -435,6 +435,52 @@ func TestAControlBelowAWall(t *testing.T) {
 	}
 }
 
+// A dialog that lies over the banner is put aside first, by its own control or by
+// the Escape key; what nobody can put aside is named.
+func TestDialogsOverTheBanner(t *testing.T) {
+	const banner = `<!doctype html><title>Shop</title><div style="position:fixed;bottom:0;left:0;right:0">Cookies <button onclick="this.remove()">Reject all</button></div>`
+	const over = `<div id="over" style="position:fixed;inset:0;background:#fff">`
+	for name, tt := range map[string]struct{ page, want, missing string }{
+		"newsletter": {banner + over + `<button onclick="over.remove()">No thanks</button></div>`, "aside click gone, reject click gone", ""},
+		"dialog":     {banner + `<dialog id="over"><p>Sign in</p></dialog><script>over.showModal()</script>`, "aside escape gone, reject click gone", ""},
+		"nothing":    {banner + over + `Come in</div>`, "reject click none", `pressing "Reject all" had no visible effect: something lies over it`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/html")
+				fmt.Fprint(w, tt.page)
+			}))
+			t.Cleanup(srv.Close)
+			c := visit(t, newCrawlerOf(t, unveils{byText{pc.Reject: {"Reject all"}, "aside": {"No thanks"}}}, crawler.Config{}), srv.URL+"/", pc.Reject).capture(t, pc.Reject)
+			var did []string
+			for _, a := range c.Acts {
+				did = append(did, fmt.Sprintf("%s %s %s", a.Goal, a.Kind, a.Effect))
+			}
+			if got := strings.Join(did, ", "); got != tt.want || c.Missing[pc.ArtifactAct] != tt.missing {
+				t.Errorf("did %q, want %q; missing %q, want %q", got, tt.want, c.Missing[pc.ArtifactAct], tt.missing)
+			}
+		})
+	}
+}
+
+// unveils puts a dialog aside itself.
+type unveils struct{ byText }
+
+func (b unveils) Read(layer int, page *pc.Page) crawler.Reading {
+	return unveiling{textReading{b.byText, layer, page}}
+}
+
+type unveiling struct{ textReading }
+
+func (r unveiling) Choose(goal pc.Goal) (crawler.Choice, bool) {
+	for i, n := range r.page.Nodes {
+		if goal == pc.GoalAside && n.Tag == "dialog" && n.Box != nil {
+			return crawler.Choice{Node: i, Action: pc.ActClose, Why: "test"}, true
+		}
+	}
+	return r.textReading.Choose(goal)
+}
+
 // inSight chooses what can be seen, and else what may bring it.
 type inSight struct{ byText }
 

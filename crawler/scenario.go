@@ -188,7 +188,7 @@ func (r *run) settings(ctx context.Context) error {
 	r.only = pc.ArtifactSettings
 	choice.Final = false // whatever is pressed here, nothing is chosen
 	r.mark(pc.MarkOpened)
-	act, err := r.press(ctx, pc.GoalSettings, choice)
+	act, err := r.press(ctx, pc.GoalSettings, choice, true)
 	if err == nil {
 		act.Effect, err = r.effect(ctx, choice)
 	}
