@@ -87,8 +87,14 @@ func serve(t *testing.T, opt review.Options) *pages {
 // serveText is serve with another text in every place that a page can fill.
 func serveText(t *testing.T, opt review.Options, text string) *pages {
 	t.Helper()
+	return serveFrom(t, opt, text, filepath.Join(t.TempDir(), "s.db"))
+}
+
+// serveFrom is serveText with a store elsewhere, whose tables are there.
+func serveFrom(t *testing.T, opt review.Options, text, place string) *pages {
+	t.Helper()
 	dir := t.TempDir()
-	p := &pages{t: t, path: filepath.Join(dir, "s.db")}
+	p := &pages{t: t, path: place}
 	st, err := store.Open(t.Context(), p.path)
 	if err != nil {
 		t.Fatal(err)

@@ -141,6 +141,13 @@ func (f CaseFilter) where(d dialect) (string, []any) {
 	return strings.Join(conds, " AND "), args
 }
 
+// firstOf asks for some cases in an order. Which ones they are is found in the
+// order's index alone, and only those are fetched: PostgreSQL would fetch every
+// case that it passes.
+func firstOf(where, order string, limit, offset int) string {
+	return fmt.Sprintf("JOIN (SELECT sweep AS in_sweep, site AS of_site FROM casefile WHERE %s ORDER BY %s LIMIT %d OFFSET %d) AS found ON sweep = in_sweep AND site = of_site ORDER BY %s", where, order, limit, offset, order)
+}
+
 // MostCounted is how far the cases of a queue are counted: beyond it nobody
 // reads on, and counting 100,000 for each page would take longer than the page.
 const MostCounted = 2000
@@ -154,7 +161,7 @@ func (s *Store) Cases(ctx context.Context, f CaseFilter) ([]Case, int, error) {
 		order = orders()[""]
 	}
 	f.Limit, f.Offset = max(f.Limit, 1), max(f.Offset, 0)
-	out, err := cases(ctx, s.db, fmt.Sprintf("WHERE %s ORDER BY %s LIMIT %d OFFSET %d", where, order, f.Limit, f.Offset), args...)
+	out, err := cases(ctx, s.db, firstOf(where, order, f.Limit, f.Offset), args...)
 	if err != nil || len(out) < f.Limit && (len(out) > 0 || f.Offset == 0) {
 		return out, f.Offset + len(out), err // the last page says how many there are
 	}
@@ -310,7 +317,7 @@ func (s *Store) TakeNext(ctx context.Context, f CaseFilter, who string, lead boo
 	}
 	var c Case
 	err := s.logged(ctx, "take the next case", func(tx *sql.Tx) error {
-		cs, err := cases(ctx, tx, fmt.Sprintf("WHERE %s AND %s ORDER BY %s LIMIT 1", where, open(len(args)+1), order), append(args, who)...)
+		cs, err := cases(ctx, tx, firstOf(where+" AND "+open(len(args)+1), order, 1, 0), append(args, who)...)
 		if err != nil {
 			return err
 		}

@@ -385,6 +385,11 @@ func TestDeployedFlags(t *testing.T) {
 		Configs  map[string]struct{ Content string }
 	}
 	read("../../deploy/compose/compose.yaml", &compose)
+	var second struct {
+		Services map[string]struct{ Command []string }
+	}
+	read("../../deploy/compose/postgres.yaml", &second)
+	try("postgres.yaml, store", second.Services["store"].Command)
 	tried := 0
 	for name, s := range compose.Services {
 		args := s.Command

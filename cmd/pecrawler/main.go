@@ -56,7 +56,7 @@ func commands() []command {
 		{"pause", "SWEEP", "hold back the visits of a launched sweep", pauseCmd},
 		{"resume", "SWEEP", "go on with a paused sweep", resumeCmd},
 		{"cancel", "SWEEP", "drop what has not begun of a launched sweep", cancelCmd},
-		{"collect", "", "give the last words of all launched sweeps, until stopped; one in a cluster", collectCmd},
+		{"collect", "", "give the last words of all launched sweeps, until stopped; several only with PostgreSQL", collectCmd},
 		{"queue", "check | dead list|retry|drop", "check the streams of a cluster; see to visits that no worker could finish", queueCmd},
 		{"review", "", "serve the review page of a data folder", reviewCmd},
 		{"rejudge", "SWEEP", "judge the stored bundles of a sweep again; says and stores what would change", rejudgeCmd},

@@ -112,7 +112,7 @@ func parseWith(e env, cmd string, groups int, args []string, own func(*flag.Flag
 	if groups&forData != 0 {
 		fs.StringVar(&o.out, "out", "./pecrawler-data", "data `folder`: store, evidence, queue, verdicts.jsonl")
 		fs.StringVar(&o.store, "store", "", "database: a file, or `postgres://user@host/database` with the password in PGPASSWORD; the variable PECRAWLER_STORE, or a file in the data folder, when not given")
-		fs.StringVar(&o.storeFile, "store-file", "", "`file` with what --store would say, if it has a password")
+		fs.StringVar(&o.storeFile, "store-file", "", "`file` with what --store would say, if it has a password; or the variable PECRAWLER_STORE_FILE")
 	}
 	if groups&forList != 0 {
 		fs.IntVar(&o.agree, "agree", 2, "visits that must agree before a site is flagged")
@@ -219,6 +219,9 @@ func (o *options) findStore() error {
 	if o.store != "" && o.storeFile != "" {
 		return errors.New("--store and --store-file say the same: want one of them")
 	}
+	if o.store == "" && o.storeFile == "" {
+		o.store, o.storeFile = os.Getenv("PECRAWLER_STORE"), os.Getenv("PECRAWLER_STORE_FILE")
+	}
 	if o.storeFile != "" {
 		raw, err := os.ReadFile(o.storeFile)
 		if err != nil {
@@ -227,9 +230,6 @@ func (o *options) findStore() error {
 		if o.store = strings.TrimSpace(string(raw)); o.store == "" {
 			return fmt.Errorf("--store-file: %s is empty", o.storeFile)
 		}
-	}
-	if o.store == "" {
-		o.store = os.Getenv("PECRAWLER_STORE")
 	}
 	if o.store == "" {
 		o.store = storePath(o.out)

@@ -23,7 +23,7 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
-func loadCompose(t *testing.T, file string) (*types.Project, error) {
+func loadCompose(t *testing.T, files ...string) (*types.Project, error) {
 	t.Helper()
 	// What up.sh makes; only that it is there matters.
 	env := filepath.Join("..", "compose", "keys", "nats.env")
@@ -36,7 +36,7 @@ func loadCompose(t *testing.T, file string) (*types.Project, error) {
 		}
 		t.Cleanup(func() { os.RemoveAll(filepath.Dir(env)) })
 	}
-	o, err := cli.NewProjectOptions([]string{file}, cli.WithProfiles([]string{"*"}))
+	o, err := cli.NewProjectOptions(files, cli.WithProfiles([]string{"*"}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,6 +98,27 @@ func TestCompose(t *testing.T) {
 	}
 	if _, err := loadCompose(t, wrong); err == nil {
 		t.Error("a misspelt field was planted and not found")
+	}
+}
+
+// TestComposePostgres: the second file fits onto the first, and opens nothing.
+func TestComposePostgres(t *testing.T) {
+	p, err := loadCompose(t, "../compose/compose.yaml", "../compose/postgres.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"store", "collect", "review"} {
+		if s := p.Services[name]; !s.ReadOnly || len(s.CapAdd) > 0 || s.Environment["PECRAWLER_STORE_FILE"] == nil {
+			t.Errorf("%s: want read_only, and the place of the store", name)
+		}
+	}
+	for _, port := range p.Services["postgres"].Ports {
+		if port.HostIP != "127.0.0.1" {
+			t.Errorf("the server's port %s is open to others than this machine", port.Published)
+		}
+	}
+	if s := p.Services["collect"]; len(s.Volumes) > 0 {
+		t.Errorf("two collectors share a folder: %v", s.Volumes)
 	}
 }
 

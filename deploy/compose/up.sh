@@ -34,6 +34,9 @@ if [ ! -f evidence.pem ]; then
 	openssl pkey -in evidence.pem -pubout -out evidence.pub.pem
 fi
 [ -f grafana ] || openssl rand -hex 16 >grafana
+[ -f store-password ] || openssl rand -hex 16 >store-password
+# Where the server is says PGHOST.
+[ -f store ] || echo "postgres://pecrawler:$(cat store-password)@/pecrawler?sslmode=disable" >store
 chmod 644 ./*
 chmod 600 ca.key
 
