@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -200,5 +201,50 @@ func TestStoreIsMisused(t *testing.T) {
 		if code, _, errs := pecrawler(t.Context(), t, "", c.args...); code != c.code || !strings.Contains(errs, c.want) || strings.Contains(errs, "s3cret") {
 			t.Errorf("%q: %d, %s", c.args, code, errs)
 		}
+	}
+}
+
+// Where the server is may be said by PGHOST, and doctor tells what is wrong.
+func TestStoreOnPostgres(t *testing.T) {
+	s, err := pgtest.Start()
+	if errors.Is(err, pgtest.ErrNone) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	u, err := url.Parse(s.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PGHOST", u.Hostname())
+	t.Setenv("PGPORT", u.Port())
+	u.Host, u.User = "", url.UserPassword("pecrawler", "s3cret")
+	file := filepath.Join(t.TempDir(), "store")
+	if err := os.WriteFile(file, []byte(u.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PECRAWLER_STORE_FILE", file)
+	out := t.TempDir()
+	doctor := func() string {
+		_, said, errs := pecrawler(t.Context(), t, "", "doctor", "--out", out, "--chrome", "/no/such/chromium")
+		if strings.Contains(said+errs, "s3cret") {
+			t.Errorf("the password is shown:\n%s%s", said, errs)
+		}
+		return said
+	}
+	if said := doctor(); !strings.Contains(said, "FAIL  store") || !strings.Contains(said, "pecrawler store migrate") {
+		t.Errorf("without tables:\n%s", said)
+	}
+	if code, _, errs := pecrawler(t.Context(), t, "", "store", "migrate", "--out", out); code != 0 {
+		t.Fatal(errs)
+	}
+	if said := doctor(); !strings.Contains(said, "ok    store") || !strings.Contains(said, "connections are taken") {
+		t.Errorf("with tables:\n%s", said)
 	}
 }
