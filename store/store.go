@@ -19,6 +19,8 @@
 // change of a column's type. What they cannot both take is two files with that
 // name, in migrations/sqlite/ and migrations/postgres/. A program of the version
 // before has to be able to work with the new tables: workers are replaced one by one.
+//
+// What writes to the audit log is done in logged, everything else in tx.
 package store
 
 import (

@@ -67,10 +67,11 @@ func (s *Store) logged(ctx context.Context, what string, do func(*sql.Tx) error)
 }
 
 // again tells whether an error is that of a transaction that can be tried again:
-// PostgreSQL chose it to end a deadlock or could not put it in order.
+// PostgreSQL chose it to end a deadlock or could not put it in order, or another
+// has written the entry of the audit log that was to be the next.
 func again(err error) bool {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001")
+	return errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001" || pg.Code == "23505" && pg.TableName == "audit")
 }
 
 // text makes of a text what both databases hold: UTF-8 without the character 0.
