@@ -34,9 +34,12 @@ func reviewed(t *testing.T, place string) *store.Store {
 		s.Decide(ctx, "s1", "a.example", first),
 		s.Decide(ctx, "s1", "a.example", reading(t, s, "bob", store.Dismiss, 0)),
 		s.Decide(ctx, "s1", "b.example", store.Reading{By: "bob", At: at(2), Verdict: store.VerdictDigest(b), Sampled: true, Site: store.Decision{Act: store.Uphold}}),
-		s.Take(ctx, "s1", "c.example", "cid", "", at(3)),
+		s.Take(ctx, "s1", "c.example", "cid to", "", at(3)),
 	); err != nil {
 		t.Fatal(err)
+	}
+	if left, err := s.Assign(ctx, "lee", "to dee", []store.Pick{{Sweep: "s1", Site: "c.example", From: "cid to"}}, at(4)); err != nil || len(left) > 0 {
+		t.Fatal(left, err)
 	}
 	return s
 }

@@ -53,11 +53,21 @@ func (s *Store) Replay(ctx context.Context, log iter.Seq2[Entry, error]) (decisi
 func replayed(ctx context.Context, tx *sql.Tx, e Entry) (decided, strangers int, err error) {
 	sweep, site, _ := strings.Cut(e.Subject, "/")
 	switch e.Act {
-	case "take", "release":
+	case "take", "release", "assign":
 		who := e.Who
 		at := e.At.UnixMilli()
-		if e.Act == "release" {
+		switch e.Act {
+		case "release":
 			who, at = "", 0
+		case "assign": // names may have any words in them
+			c, err := oneCase(ctx, tx, sweep, site)
+			if errors.Is(err, ErrNotFound) {
+				return 0, 0, nil
+			}
+			if err != nil {
+				return 0, 0, err
+			}
+			who = strings.TrimPrefix(strings.TrimPrefix(e.Detail, "from "+c.Assignee+" "), "to ")
 		}
 		_, err := tx.ExecContext(ctx, `UPDATE casefile SET assignee = $1, taken_ms = $2 WHERE sweep = $3 AND site = $4`, who, at, sweep, site)
 		return 0, 0, err
