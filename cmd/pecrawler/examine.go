@@ -174,6 +174,9 @@ func clock() (string, error) {
 // leastFree is what a machine needs to go on for some hours; a bundle has megabytes.
 const leastFree = 2 << 30
 
+// leastTemp is what browsers need for their profiles, which go when they end.
+const leastTemp = 1 << 30
+
 func disks(out, vault string) (string, error) {
 	places := []string{out, os.TempDir()}
 	if !strings.Contains(vault, "://") {
@@ -196,8 +199,12 @@ func disks(out, vault string) (string, error) {
 			return "", err
 		}
 		said = append(said, fmt.Sprintf("%.1f GiB are free at %s", free/(1<<30), p))
-		if free < leastFree {
-			faults = append(faults, fmt.Errorf("only %.1f GiB are free at %s, want %d; make room (pecrawler bundle expire) or use another disk", free/(1<<30), p, leastFree>>30))
+		least := leastFree
+		if p == os.TempDir() {
+			least = leastTemp
+		}
+		if free < float64(least) {
+			faults = append(faults, fmt.Errorf("only %.1f GiB are free at %s, want %d; make room (pecrawler bundle expire) or use another disk", free/(1<<30), p, least>>30))
 		}
 	}
 	return strings.Join(said, ", "), errors.Join(faults...)

@@ -29,21 +29,23 @@ import (
 
 // dataFolder makes the folder and proves that it can be written.
 func dataFolder(dir string) error {
-	fail := func(err error) error {
+	if err := writable(dir); err != nil {
 		return fmt.Errorf("the data folder %s cannot be used: %w; name another with --out", dir, err)
 	}
+	return nil
+}
+
+// writable makes a folder where there is none, and proves that it takes a file.
+func writable(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fail(err)
+		return err
 	}
 	f, err := os.CreateTemp(dir, ".probe-*")
 	if err != nil {
-		return fail(err)
+		return err
 	}
 	_, err = f.Write(make([]byte, 64<<10))
-	if err = errors.Join(err, f.Sync(), f.Close(), os.Remove(f.Name())); err != nil {
-		return fail(err)
-	}
-	return nil
+	return errors.Join(err, f.Sync(), f.Close(), os.Remove(f.Name()))
 }
 
 // lock keeps a second process out of the folder; the system lets go of it when

@@ -372,6 +372,13 @@ func workCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	defer vault.Close()
+	// Before it takes a visit: one that is started again and again on a full disk
+	// would use up the attempts of visits that are well.
+	if !strings.Contains(o.vaultPath(), "://") {
+		if err := writable(o.vaultPath()); err != nil {
+			return fmt.Errorf("the evidence could not be kept: %w; make room, or name another place with --evidence", err)
+		}
+	}
 	reg := newRegistry()
 	cfg := o.cluster(queue.Worker, log)
 	cfg.Registerer = reg
