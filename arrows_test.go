@@ -35,6 +35,7 @@ func arrows() map[string][]string {
 		"examples/flagged":  {},
 		"cmd/bench":         {"", "classifier", "crawler", "lab"},
 		"cmd/train":         {"", "classifier", "evidence", "figures", "internal/ngram", "internal/pipeline", "lab", "rules"},
+		"deploy/faults":     {},
 		"cmd/pecrawler":     {"", "classifier", "crawler", "evidence", "figures", "internal/pipeline", "internal/sitelist", "lab", "queue", "review", "rules", "store"},
 	}
 }
