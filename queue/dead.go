@@ -52,7 +52,7 @@ func (q *Queue) poison(ctx context.Context, msg jetstream.Msg, reason string) er
 	}
 	m := nats.NewMsg("pecrawler." + kindDead + "." + t[2] + "." + t[3])
 	m.Data = data
-	m.Header.Set(schemaHeader, fmt.Sprint(schema))
+	m.Header.Set(schemaHeader, fmt.Sprint(q.schema))
 	if err := q.send(ctx, m, kindDead, fmt.Sprintf("dead/%d", meta.Sequence.Stream)); err != nil {
 		return err
 	}

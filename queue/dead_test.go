@@ -1,7 +1,11 @@
 package queue_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -90,6 +94,87 @@ func TestAVisitOfANewerVersionIsLeft(t *testing.T) {
 	}
 	if ls := letters(t, q); len(ls) != 0 {
 		t.Errorf("it was given up: %+v", ls)
+	}
+}
+
+// Workers are upgraded one by one during a sweep: visits of both versions lie on
+// the queue, and each is made exactly once, by a worker that knows it, without
+// a lost attempt.
+func TestTwoVersionsSideBySide(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	ln.Close()
+	srv, err := queue.Open(t.Context(), queue.Config{Dir: t.TempDir(), Listen: addr, AckWait: 5 * time.Second, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(srv.Close)
+	url := "nats://" + addr
+	connect := func() *queue.Queue {
+		q, err := queue.Open(t.Context(), queue.Config{URL: url, AckWait: 5 * time.Second, Log: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(q.Close)
+		return q
+	}
+	adds, older, newer := connect(), connect(), connect()
+	queue.SetSchema(newer, pc.VerdictSchema+1)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	const each = 40
+	for i := range each {
+		v := pc.Visit{Sweep: "test", Site: fmt.Sprintf("old%d.example", i), Number: 1}
+		w := pc.Visit{Sweep: "test", Site: fmt.Sprintf("new%d.example", i), Number: 1}
+		if err := errors.Join(adds.AddVisits(ctx, []pc.Visit{v}), newer.AddVisits(ctx, []pc.Visit{w})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	type made struct {
+		site    string
+		attempt int
+		by      *queue.Queue
+	}
+	all := make(chan made, 4*each)
+	work := func(ctx context.Context, q *queue.Queue) {
+		for {
+			j, err := q.Next(ctx)
+			if err != nil {
+				return
+			}
+			if err := j.Done(context.WithoutCancel(ctx)); err != nil {
+				t.Error(err)
+			}
+			all <- made{j.Visit.Site, j.Attempt, q}
+		}
+	}
+	// At first only the older one works: it makes what it knows and leaves the rest.
+	go work(ctx, older)
+	seen := map[string]int{}
+	take := func(n int) {
+		for range n {
+			select {
+			case m := <-all:
+				seen[m.site]++
+				if m.attempt != 1 {
+					t.Errorf("%s was attempt %d", m.site, m.attempt)
+				}
+				if m.by == older && strings.HasPrefix(m.site, "new") {
+					t.Errorf("the older worker made %s", m.site)
+				}
+			case <-ctx.Done():
+				t.Fatalf("%d of %d visits were made", len(seen), 2*each)
+			}
+		}
+	}
+	take(each)
+	go work(ctx, newer)
+	take(each)
+	if len(seen) != 2*each || len(letters(t, adds)) != 0 {
+		t.Errorf("%d visits, want %d; %d dead letters", len(seen), 2*each, len(letters(t, adds)))
 	}
 }
 

@@ -11,6 +11,9 @@ import (
 // Abandon does what the death of a worker does: no more heartbeats, no answer.
 func Abandon(j *Job) { j.stop() }
 
+// SetSchema makes this a process of another version.
+func SetSchema(q *Queue, n int) { q.schema = n }
+
 // JetStream lends the connection, for what nobody but a test should do.
 func JetStream(q *Queue) jetstream.JetStream { return q.js }
 

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 	"golang.org/x/net/publicsuffix"
 
 	pc "pecrawler"
@@ -25,24 +27,25 @@ func Domain(site string) string {
 	return site
 }
 
-// A lease is held by a key that is there: empty while a visit of the
-// domain is in hand, then the time from which the next may begin. It expires
+// A lease is held by a key that is there: it names its holder while a
+// visit of the domain is in hand, then says the time from which the next may begin. It expires
 // with the heartbeats of its worker, so a worker that dies holds nothing for
 // longer than its visit takes to come back. Waits counts how often a visit was
 // put off because its domain was taken: those are no attempts.
 
 // lease is the right to visit a domain.
 type lease struct {
-	q   *Queue
-	key string
-	rev uint64
+	q      *Queue
+	key    string
+	rev    uint64
+	holder string // whose it is; no number
 }
 
 // hold takes the lease of a domain. Without one, wait is how long it may take
 // until the domain is free.
 func (q *Queue) hold(ctx context.Context, domain string) (_ *lease, wait time.Duration, err error) {
-	l := &lease{q: q, key: pc.SiteKey(domain)}
-	if l.rev, err = q.hosts.Create(ctx, l.key, nil); err == nil {
+	l := &lease{q: q, key: pc.SiteKey(domain), holder: "held-" + nuid.Next()}
+	if l.rev, err = q.hosts.Create(ctx, l.key, []byte(l.holder)); err == nil {
 		return l, 0, nil
 	}
 	if !errors.Is(err, jetstream.ErrKeyExists) {
@@ -52,7 +55,7 @@ func (q *Queue) hold(ctx context.Context, domain string) (_ *lease, wait time.Du
 	if err != nil {
 		return nil, time.Second, nil // it has just been let go
 	}
-	if len(e.Value()) == 0 {
+	if v := string(e.Value()); v == "" || strings.HasPrefix(v, "held-") { // empty: by a worker of before holders had names
 		return nil, 2 * time.Second, nil
 	}
 	ms, err := strconv.ParseInt(string(e.Value()), 10, 64)
@@ -63,7 +66,7 @@ func (q *Queue) hold(ctx context.Context, domain string) (_ *lease, wait time.Du
 		return nil, wait, nil
 	}
 	// Only one of those who read this revision can replace it.
-	if l.rev, err = q.hosts.Update(ctx, l.key, nil, e.Revision()); err != nil {
+	if l.rev, err = q.hosts.Update(ctx, l.key, []byte(l.holder), e.Revision()); err != nil {
 		return nil, 2 * time.Second, nil
 	}
 	return l, 0, nil
@@ -84,12 +87,27 @@ func (q *Queue) TryLease(ctx context.Context) error {
 	return nil
 }
 
-// beat keeps the lease. One that was lost stays lost: the visit goes on, since
-// its message is still held.
-func (l *lease) beat(ctx context.Context) {
-	if rev, err := l.q.hosts.Update(ctx, l.key, nil, l.rev); err == nil {
-		l.rev = rev
+// beat keeps the lease, and tells whether the server has said so in time. A
+// renewal whose answer was lost on the way is known again by its holder.
+func (l *lease) beat(ctx context.Context, within time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	for range 2 {
+		rev, err := l.q.hosts.Update(ctx, l.key, []byte(l.holder), l.rev)
+		if err == nil {
+			l.rev = rev
+			return true
+		}
+		if !errors.Is(err, jetstream.ErrKeyExists) {
+			return false
+		}
+		e, err := l.q.hosts.Get(ctx, l.key)
+		if err != nil || string(e.Value()) != l.holder {
+			return false
+		}
+		l.rev = e.Revision()
 	}
+	return false
 }
 
 // release lets the domain go, after the gap. Nothing depends on it but time:

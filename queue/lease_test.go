@@ -135,3 +135,63 @@ func TestLeaseLivesAsLongAsItsWorker(t *testing.T) {
 	}
 	t.Logf("both were made %v after the worker died", time.Since(begin))
 }
+
+// A worker that the server does not answer stops its visit before another
+// worker may have it.
+func TestACutOffVisitIsLost(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := ln.Addr().String()
+	ln.Close()
+	srv, err := queue.Open(t.Context(), queue.Config{Dir: t.TempDir(), Listen: addr, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const held = 2 * time.Second
+	w, err := queue.Open(t.Context(), queue.Config{URL: "nats://" + addr, AckWait: held, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if err := srv.AddVisits(t.Context(), visits(1)); err != nil {
+		t.Fatal(err)
+	}
+	j := next(t, w)
+	select {
+	case <-j.Lost():
+		t.Fatal("lost while the server answers")
+	case <-time.After(2 * held):
+	}
+	if j.Cut() {
+		t.Error("cut off while the server answers")
+	}
+	srv.Close()
+	select {
+	case <-j.Lost():
+	case <-time.After(held):
+		t.Error("the visit goes on while another worker may have it")
+	}
+	if !j.Cut() {
+		t.Error("not cut off without a server")
+	}
+}
+
+// Autoscaling starts workers for what waits, not for what is paused.
+func TestDepthKnowsPaused(t *testing.T) {
+	q := open(t, t.TempDir())
+	if err := launch(t, q, sweep("test"), 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.AddVisits(t.Context(), visits(3)); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Pause(t.Context(), "test"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(200 * time.Millisecond)
+	if d, err := q.Depth(t.Context()); err != nil || d != (queue.Depth{Paused: 3}) {
+		t.Errorf("%+v %v", d, err)
+	}
+}

@@ -19,7 +19,7 @@ type metrics struct {
 
 func newMetrics() *metrics {
 	return &metrics{
-		depth:       prometheus.NewDesc("pecrawler_queue_visits", "Visits on the work queue, by state: waiting or in hand.", []string{"state"}, nil),
+		depth:       prometheus.NewDesc("pecrawler_queue_visits", "Visits on the work queue, by state: waiting, paused (of sweeps that are paused) or in hand.", []string{"state"}, nil),
 		published:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_queue_published_total", Help: "Messages stored, by kind; a second one with the same id does not count."}, []string{"kind"}),
 		redelivered: prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_queue_redelivered_total", Help: "Visits taken that had been handed out before."}),
 		dead:        prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_queue_dead_total", Help: "Visits given up."}),
@@ -40,9 +40,10 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second) // a scrape has no context of its own here
 	defer cancel()
-	if waiting, inHand, err := m.queue.Depth(ctx); err == nil {
-		ch <- prometheus.MustNewConstMetric(m.depth, prometheus.GaugeValue, float64(waiting), "waiting")
-		ch <- prometheus.MustNewConstMetric(m.depth, prometheus.GaugeValue, float64(inHand), "in-hand")
+	if d, err := m.queue.Depth(ctx); err == nil {
+		ch <- prometheus.MustNewConstMetric(m.depth, prometheus.GaugeValue, float64(d.Waiting), "waiting")
+		ch <- prometheus.MustNewConstMetric(m.depth, prometheus.GaugeValue, float64(d.Paused), "paused")
+		ch <- prometheus.MustNewConstMetric(m.depth, prometheus.GaugeValue, float64(d.InHand), "in-hand")
 	}
 	m.published.Collect(ch)
 	m.redelivered.Collect(ch)

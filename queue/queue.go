@@ -42,6 +42,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -71,10 +72,7 @@ const (
 
 // schemaHeader tells the version of a message's document. A reader that meets
 // a higher one than it knows leaves the message to a newer process.
-const (
-	schemaHeader = "Pecrawler-Schema"
-	schema       = pc.VerdictSchema
-)
+const schemaHeader = "Pecrawler-Schema"
 
 // Config says which server to use.
 type Config struct {
@@ -124,6 +122,7 @@ type Queue struct {
 	ackWait  time.Duration
 	gap      time.Duration
 	replicas int
+	schema   int // the version of a message's document that this process writes, and the highest that it reads
 	role     Role
 	log      *slog.Logger
 	met      *metrics
@@ -141,7 +140,7 @@ func Open(ctx context.Context, cfg Config) (_ *Queue, err error) {
 	if cfg.Role == "" {
 		cfg.Role = Admin
 	}
-	q := &Queue{ackWait: cfg.AckWait, gap: min(cfg.Gap, cfg.AckWait), replicas: max(cfg.Replicas, 1), role: cfg.Role, line: newLine(), log: cfg.Log, met: newMetrics()}
+	q := &Queue{ackWait: cfg.AckWait, gap: min(cfg.Gap, cfg.AckWait), replicas: max(cfg.Replicas, 1), schema: pc.VerdictSchema, role: cfg.Role, line: newLine(), log: cfg.Log, met: newMetrics()}
 	defer func() {
 		if err != nil {
 			q.Close()
@@ -149,6 +148,8 @@ func Open(ctx context.Context, cfg Config) (_ *Queue, err error) {
 	}()
 	opts := []nats.Option{
 		nats.Name("pecrawler"), nats.MaxReconnects(-1), nats.Timeout(5 * time.Second),
+		// A network that swallows everything says nothing: half a minute without an answer is a lost connection.
+		nats.PingInterval(10 * time.Second), nats.MaxPingsOutstanding(2), nats.ReconnectJitter(500*time.Millisecond, time.Second),
 		// What a user may not do is only said here; the call itself ends without an answer.
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { cfg.Log.Warn("nats", "err", err) }),
 		// Replies of each role go where no other role may listen.
@@ -320,7 +321,7 @@ func subject(kind, sweep, site string) (string, error) {
 }
 
 // message makes a message about a site with the version of its document.
-func message(kind, sweep, site string, v any) (*nats.Msg, error) {
+func (q *Queue) message(kind, sweep, site string, v any) (*nats.Msg, error) {
 	subj, err := subject(kind, sweep, site)
 	if err != nil {
 		return nil, err
@@ -331,13 +332,13 @@ func message(kind, sweep, site string, v any) (*nats.Msg, error) {
 	}
 	m := nats.NewMsg(subj)
 	m.Data = data
-	m.Header.Set(schemaHeader, strconv.Itoa(schema))
+	m.Header.Set(schemaHeader, strconv.Itoa(q.schema))
 	return m, nil
 }
 
 // publish stores a message once: the server drops a second one with the same id.
 func (q *Queue) publish(ctx context.Context, kind, sweep, site, id string, v any) error {
-	m, err := message(kind, sweep, site, v)
+	m, err := q.message(kind, sweep, site, v)
 	if err != nil {
 		return err
 	}
@@ -356,9 +357,9 @@ func (q *Queue) send(ctx context.Context, m *nats.Msg, kind, id string) error {
 }
 
 // readable tells whether this process knows the version of a message.
-func readable(h nats.Header) bool {
+func (q *Queue) readable(h nats.Header) bool {
 	n, err := strconv.Atoi(h.Get(schemaHeader))
-	return err != nil || n <= schema // without one it is from before they had any
+	return err != nil || n <= q.schema // without one it is from before they had any
 }
 
 // AddVisits puts visits on the work queue and returns when all are stored. A
@@ -375,7 +376,7 @@ func (q *Queue) AddVisits(ctx context.Context, visits []pc.Visit) error {
 		visits = visits[len(batch):]
 		msgs := make([]*nats.Msg, 0, len(batch))
 		for _, v := range batch {
-			m, err := message(kindVisit, v.Sweep, v.Site, v)
+			m, err := q.message(kindVisit, v.Sweep, v.Site, v)
 			if err != nil {
 				return err
 			}
@@ -470,7 +471,7 @@ func (q *Queue) AddVisitAt(ctx context.Context, v pc.Visit, at time.Time) error 
 	if time.Until(at) <= 0 {
 		return q.AddVisits(ctx, []pc.Visit{v})
 	}
-	m, err := message(kindLater, v.Sweep, v.Site, v)
+	m, err := q.message(kindLater, v.Sweep, v.Site, v)
 	if err != nil {
 		return err
 	}
@@ -504,7 +505,18 @@ type Job struct {
 	stop  context.CancelFunc // ends the heartbeat
 	end   func()             // ends it and lets the domain go
 	waits int                // times that it was put off
+	lost  chan struct{}      // closed when the domain is about to be anybody's
+	gaps  atomic.Int32       // heartbeats that nobody answered
 }
+
+// Lost is closed when no heartbeat was answered for so long that the visit may
+// soon be handed to another worker: whoever makes it must stop, or two would
+// burden one domain.
+func (j *Job) Lost() <-chan struct{} { return j.lost }
+
+// Cut tells whether the server was out of reach at some time of the visit: then
+// a site that did not answer says nothing of the site.
+func (j *Job) Cut() bool { return j.gaps.Load() > 0 || !j.q.nc.IsConnected() }
 
 // Next waits for a visit whose domain nobody visits, and none has for the gap.
 // It returns the context's error when that ends first.
@@ -553,9 +565,9 @@ func (q *Queue) take(ctx context.Context, msg jetstream.Msg) (*Job, bool) {
 	if err != nil {
 		return nil, false
 	}
-	job := &Job{q: q, msg: msg, stop: func() {}, end: func() {}, Attempt: int(meta.NumDelivered)}
+	job := &Job{q: q, msg: msg, stop: func() {}, end: func() {}, lost: make(chan struct{}), Attempt: int(meta.NumDelivered)}
 	err = json.Unmarshal(msg.Data(), &job.Visit)
-	if !readable(msg.Headers()) {
+	if !q.readable(msg.Headers()) {
 		q.log.Warn("a visit of a newer version is left to newer workers", "subject", msg.Subject())
 		q.putOff(context.WithoutCancel(ctx), msg, job.Visit, q.waited(ctx, job.Visit), 5*time.Second)
 		return nil, false
@@ -599,15 +611,22 @@ func (q *Queue) take(ctx context.Context, msg jetstream.Msg) (*Job, bool) {
 	})
 	go func() {
 		defer close(quiet)
-		tick := time.NewTicker(q.ackWait / 3)
+		tick := time.NewTicker(q.ackWait / 6)
 		defer tick.Stop()
+		gone := time.AfterFunc(q.ackWait*3/4, func() { close(job.lost) })
+		defer gone.Stop()
 		for {
 			select {
 			case <-beat.Done():
 				return
 			case <-tick.C:
+				sent := time.Now()
 				msg.InProgress()
-				lease.beat(beat)
+				if lease.beat(beat, q.ackWait/6) {
+					gone.Reset(q.ackWait*3/4 - time.Since(sent))
+				} else if beat.Err() == nil {
+					job.gaps.Add(1)
+				}
 			}
 		}
 	}()
@@ -768,21 +787,32 @@ func (q *Queue) Queued(ctx context.Context, sweep string) (map[string]bool, erro
 	return out, nil
 }
 
-// Depth is the number of visits that wait and that are in hand, over all sweeps.
-func (q *Queue) Depth(ctx context.Context) (waiting, inHand int, err error) {
+// Depth counts the visits on the work queue, over all sweeps.
+type Depth struct {
+	Waiting int // for a free slot
+	Paused  int // of sweeps that are paused: more workers would not help
+	InHand  int // with workers, or put off for a moment
+}
+
+// Depth asks the server how much work there is.
+func (q *Queue) Depth(ctx context.Context) (d Depth, err error) {
 	s, err := q.visits(ctx)
 	if err != nil {
-		return 0, 0, err
+		return d, err
 	}
 	list := s.ListConsumers(ctx)
 	for info := range list.Info() {
-		waiting += int(info.NumPending)
-		inHand += info.NumAckPending
+		if info.Paused {
+			d.Paused += int(info.NumPending)
+		} else {
+			d.Waiting += int(info.NumPending)
+		}
+		d.InHand += info.NumAckPending
 	}
 	if err := list.Err(); err != nil {
-		return 0, 0, fmt.Errorf("depth of the queue: %w", err)
+		return d, fmt.Errorf("depth of the queue: %w", err)
 	}
-	return waiting, inHand, nil
+	return d, nil
 }
 
 // Purge takes the visits of a sweep off the queue, those of later too. What is

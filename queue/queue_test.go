@@ -48,11 +48,11 @@ func next(t *testing.T, q *queue.Queue) *queue.Job {
 func depth(t *testing.T, q *queue.Queue) (int, int) {
 	t.Helper()
 	time.Sleep(200 * time.Millisecond) // a consumer counts new messages a moment after they are stored
-	w, h, err := q.Depth(t.Context())
+	d, err := q.Depth(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return w, h
+	return d.Waiting, d.InHand
 }
 
 // Putting a visit on the queue twice changes nothing, and neither does a restart.

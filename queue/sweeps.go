@@ -156,7 +156,7 @@ func (l *Launch) flush(ctx context.Context) error {
 	sum := sha256.Sum256(data)
 	m := nats.NewMsg("pecrawler." + kindList + "." + l.sweep.ID + "." + strconv.Itoa(l.parts))
 	m.Data = data
-	m.Header.Set(schemaHeader, strconv.Itoa(schema))
+	m.Header.Set(schemaHeader, strconv.Itoa(l.q.schema))
 	// The content is part of the id: the launch of another list under the same name is no repetition.
 	if err := l.q.send(ctx, m, kindList, fmt.Sprintf("list/%s/%d/%s", l.sweep.ID, l.parts, hex.EncodeToString(sum[:8]))); err != nil {
 		return err
@@ -537,7 +537,7 @@ func (q *Queue) collect(ctx context.Context, stream string, handle func(context.
 			}
 			continue
 		}
-		if !readable(msg.Headers()) {
+		if !q.readable(msg.Headers()) {
 			q.log.Warn("a message of a newer version is left to a newer process", "subject", msg.Subject())
 			msg.NakWithDelay(5 * time.Second)
 			continue

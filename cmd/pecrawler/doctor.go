@@ -109,12 +109,12 @@ func doctorCmd(ctx context.Context, e env, args []string) error {
 				return "", errors.Join(away, err)
 			}
 			defer q.Close()
-			waiting, inHand, err := q.Depth(ctx)
+			d, err := q.Depth(ctx)
 			if err == nil {
 				err = q.TryLease(ctx)
 			}
 			err = errors.Join(away, err)
-			return fmt.Sprintf("%s: %d visits wait, %d are in hand, leases of domains work", o.nats, waiting, inHand), err
+			return fmt.Sprintf("%s: %d visits wait, %d are in hand, leases of domains work", o.nats, d.Waiting+d.Paused, d.InHand), err
 		}},
 		{"test web", func() (string, error) {
 			l, err := lab.Start(lab.Config{Plan: lab.Plan{Written: true}})

@@ -44,6 +44,12 @@ type fatalError struct{ error }
 
 func (e fatalError) Unwrap() error { return e.error }
 
+// A network that is cut is no fault of a visit or of a site.
+var (
+	errLost = errors.New("the queue was out of reach for so long that another worker may have the visit")
+	errCut  = errors.New("the site did not answer, but neither did the queue: the network was cut")
+)
+
 // chooser lends the classifier's judgement of controls to the crawler.
 type chooser struct{ *classifier.Classifier }
 
@@ -86,7 +92,21 @@ func (w *worker) visit(ctx context.Context, job *queue.Job) error {
 	w.met.inHand.Inc()
 	defer w.met.inHand.Dec()
 	log := w.log.With("visit", job.Visit.ID(), "attempt", job.Attempt)
-	v, err := w.judge(ctx, job.Visit)
+	made, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go func() {
+		select {
+		case <-job.Lost():
+			stop(errLost)
+		case <-made.Done():
+		}
+	}()
+	v, err := w.judge(made, job.Visit)
+	if cause := context.Cause(made); ctx.Err() == nil && errors.Is(cause, errLost) {
+		err = cause
+	} else if err == nil && v.Outcome == pc.Unreachable && job.Cut() {
+		err = errCut
+	}
 	var fatal fatalError
 	switch {
 	case err == nil:
@@ -106,6 +126,8 @@ func (w *worker) visit(ctx context.Context, job *queue.Job) error {
 		}
 		return nil
 	case errors.As(err, &fatal):
+	case errors.Is(err, errLost), errors.Is(err, errCut):
+		log.Warn("the visit is left to whoever takes it next", "err", err)
 	default:
 		w.met.faults.Inc()
 		log.Warn("the visit failed by our own fault and goes back to the queue", "err", err)
