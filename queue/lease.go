@@ -130,17 +130,22 @@ func (q *Queue) waited(ctx context.Context, v pc.Visit) int {
 	return n
 }
 
-// putOff gives a visit back because its domain is taken. The longer it has
-// waited the longer it waits, so that a list of one domain's hosts is not
-// handed round for ever.
+// putOff gives a visit back for a while, which counts as no attempt.
 func (q *Queue) putOff(ctx context.Context, msg jetstream.Msg, v pc.Visit, waited int, wait time.Duration) {
 	if _, err := q.waits.PutString(ctx, pc.SiteKey(v.ID()), strconv.Itoa(waited+1)); err != nil {
 		q.log.Warn("a visit that was put off counts as an attempt", "visit", v.ID(), "err", err)
 	}
 	q.met.postponed.Inc()
-	if err := msg.NakWithDelay(min(max(wait, 100*time.Millisecond)*time.Duration(1+waited/4), 30*time.Second)); err != nil {
+	if err := msg.NakWithDelay(wait); err != nil {
 		q.log.Warn("could not put a visit off; it comes back by itself", "visit", v.ID(), "err", err)
 	}
+}
+
+// patience is how long a visit is put off because its domain is taken. The
+// longer it has waited the longer it waits, so that a list of one domain's hosts
+// is not handed round for ever.
+func patience(wait time.Duration, waited int) time.Duration {
+	return min(max(wait, 100*time.Millisecond)*time.Duration(1+waited/4), 30*time.Second)
 }
 
 // forget drops the count of a visit that is over; the bucket would too, later.

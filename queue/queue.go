@@ -74,6 +74,10 @@ const (
 // a higher one than it knows leaves the message to a newer process.
 const schemaHeader = "Pecrawler-Schema"
 
+// newerWait is how long a visit of a newer version is left to newer workers
+// before an older one may meet it again.
+const newerWait = 3 * time.Second
+
 // Config says which server to use.
 type Config struct {
 	URL        string // of a NATS cluster; "" embeds a server
@@ -569,7 +573,7 @@ func (q *Queue) take(ctx context.Context, msg jetstream.Msg) (*Job, bool) {
 	err = json.Unmarshal(msg.Data(), &job.Visit)
 	if !q.readable(msg.Headers()) {
 		q.log.Warn("a visit of a newer version is left to newer workers", "subject", msg.Subject())
-		q.putOff(context.WithoutCancel(ctx), msg, job.Visit, q.waited(ctx, job.Visit), 5*time.Second)
+		q.putOff(context.WithoutCancel(ctx), msg, job.Visit, q.waited(ctx, job.Visit), newerWait)
 		return nil, false
 	}
 	if err != nil || !ValidSweep(job.Visit.Sweep) || job.Visit.Site == "" {
@@ -596,7 +600,7 @@ func (q *Queue) take(ctx context.Context, msg jetstream.Msg) (*Job, bool) {
 		q.log.Warn("could not ask whether a domain is free", "visit", job.Visit.ID(), "err", err)
 	}
 	if lease == nil {
-		q.putOff(context.WithoutCancel(ctx), msg, job.Visit, job.waits, wait)
+		q.putOff(context.WithoutCancel(ctx), msg, job.Visit, job.waits, patience(wait, job.waits))
 		return nil, false
 	}
 	beat, stop := context.WithCancel(context.WithoutCancel(ctx))
