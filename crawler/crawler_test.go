@@ -410,7 +410,7 @@ func TestVisitors(t *testing.T) {
 	}))
 	t.Cleanup(srv.Close)
 	for want, visitor := range map[string]crawler.Config{"true 412 true true": {Mobile: true, GPC: true}, " 1366 false false": {}} {
-		c := visit(t, newCrawlerOf(t, nil, visitor), srv.URL+"/page", pc.Idle).capture(t, pc.Idle)
+		c := visit(t, newCrawlerOf(t, byText{}, visitor), srv.URL+"/page", pc.Idle).capture(t, pc.Idle)
 		i := slices.IndexFunc(c.Storage, func(it pc.StorageItem) bool { return it.Name == "seen" })
 		h, _ := header.Load("/page")
 		if i < 0 || c.Storage[i].Value != want || c.Environment.Mobile != visitor.Mobile || c.Environment.GPC != visitor.GPC {

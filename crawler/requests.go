@@ -45,6 +45,22 @@ type hops struct {
 // What is wanted of the events that make up most of the traffic; the rest of
 // them is most of it, and is passed over.
 type (
+	sent struct {
+		RequestID   network.RequestID `json:"requestId"`
+		DocumentURL string            `json:"documentURL"`
+		Request     struct {
+			URL             string                   `json:"url"`
+			Method          string                   `json:"method"`
+			HasPostData     bool                     `json:"hasPostData"`
+			PostDataEntries []*network.PostDataEntry `json:"postDataEntries"`
+		} `json:"request"`
+		WallTime             cdp.TimeSinceEpoch   `json:"wallTime"`
+		Initiator            *network.Initiator   `json:"initiator"`
+		RedirectHasExtraInfo bool                 `json:"redirectHasExtraInfo"`
+		RedirectResponse     *response            `json:"redirectResponse"`
+		Type                 network.ResourceType `json:"type"`
+		FrameID              cdp.FrameID          `json:"frameId"`
+	}
 	sentExtra struct {
 		RequestID network.RequestID `json:"requestId"`
 		Cookies   []struct {
@@ -86,7 +102,7 @@ type (
 func (t *tab) network(s session, method string, params jsonv2.Value) {
 	switch method {
 	case "Network.requestWillBeSent":
-		if e, ok := decode[network.EventRequestWillBeSent](params); ok {
+		if e, ok := decode[sent](params); ok {
 			t.sent(s, e)
 		}
 	case "Network.requestWillBeSentExtraInfo":
@@ -165,7 +181,7 @@ func (t *tab) last(k hopKey) *pc.Request {
 	return &t.requests[h.ids[len(h.ids)-1]]
 }
 
-func (t *tab) sent(s session, e network.EventRequestWillBeSent) {
+func (t *tab) sent(s session, e sent) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if strings.HasPrefix(e.Request.URL, "data:") || strings.HasPrefix(e.Request.URL, "blob:") && e.Type == network.ResourceTypeImage {
@@ -176,13 +192,13 @@ func (t *tab) sent(s session, e network.EventRequestWillBeSent) {
 	redirectOf := -1
 	if e.RedirectResponse != nil && len(h.ids) > 0 {
 		redirectOf = h.ids[len(h.ids)-1]
-		q := e.RedirectResponse
-		t.answered(redirectOf, response{q.Status, q.MimeType, q.Headers, q.FromServiceWorker, q.FromPrefetchCache, q.FromDiskCache})
+		t.answered(redirectOf, *e.RedirectResponse)
 		h.noExtra[len(h.noExtra)-1] = !e.RedirectHasExtraInfo
 	}
 	if len(t.requests) >= maxRequests {
 		if t.over == "" {
 			t.over = "requests"
+			t.tell()
 			s.Send("Page.stopLoading", nil)
 		}
 		return

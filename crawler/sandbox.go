@@ -51,11 +51,8 @@ func (b *Browser) sandboxed() error {
 	}
 	own := readConfinement(raw)
 	seen := 0
-	for _, dir := range processes() {
-		stat, err := os.ReadFile(filepath.Join(dir, "stat"))
-		if err != nil || groupOf(stat) != b.cmd.Process.Pid {
-			continue
-		}
+	for _, pid := range members(b.cmd.Process.Pid) {
+		dir := filepath.Join("/proc", strconv.Itoa(pid))
 		if line, _ := os.ReadFile(filepath.Join(dir, "cmdline")); !bytes.Contains(line, []byte("--type=renderer")) {
 			continue
 		}
@@ -72,15 +69,4 @@ func (b *Browser) sandboxed() error {
 		return errors.New("the browser has no process for pages, so its sandbox cannot be seen")
 	}
 	return nil
-}
-
-// groupOf is the process group in a line of /proc/PID/stat; 0 when there is none.
-func groupOf(stat []byte) int {
-	_, rest, _ := bytes.Cut(stat, []byte(") "))
-	f := bytes.Fields(rest)
-	if len(f) < 3 {
-		return 0
-	}
-	group, _ := strconv.Atoi(string(f[2]))
-	return group
 }

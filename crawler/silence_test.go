@@ -117,7 +117,7 @@ away(() => window.open("http://INSIDE/popup"));
 	})
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
-	c := newCrawlerOf(t, nil, crawler.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
+	c := newCrawlerOf(t, byText{}, crawler.Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
 	idle := visit(t, c, srv.URL+"/", pc.Idle).capture(t, pc.Idle)
 	if !idle.Load.OK() {
 		t.Fatalf("the page itself: %+v", idle.Load)

@@ -65,7 +65,8 @@ type tab struct {
 	preflights map[int]hopKey // the request that each asks leave for
 	inflight   map[hopKey]time.Time
 	lastNet    time.Time
-	loads      int // load events of the main page
+	loads      int           // load events of the main page
+	loaded     chan struct{} // told of each, and of what ends the waiting for them; holds one
 	navs       int
 	popups     int
 	dialogs    int
@@ -87,7 +88,7 @@ type tab struct {
 }
 
 func newTab(b *Browser, id cdp.BrowserContextID, _ string) *tab {
-	t := &tab{b: b, id: id, ready: make(chan struct{}), dead: make(chan struct{}), started: time.Now(), hops: map[hopKey]*hops{}, preflights: map[int]hopKey{}, inflight: map[hopKey]time.Time{}, socket: map[hopKey]int{}, workers: map[target.SessionID]string{}, instruments: newInstruments()}
+	t := &tab{b: b, id: id, ready: make(chan struct{}), loaded: make(chan struct{}, 1), dead: make(chan struct{}), started: time.Now(), hops: map[hopKey]*hops{}, preflights: map[int]hopKey{}, inflight: map[hopKey]time.Time{}, socket: map[hopKey]int{}, workers: map[target.SessionID]string{}, instruments: newInstruments()}
 	b.mu.Lock()
 	b.tabs[id] = t
 	b.mu.Unlock()
@@ -214,6 +215,7 @@ func (t *tab) event(s session, method string, params jsonv2.Value) {
 			t.mu.Lock()
 			t.loads++
 			t.mu.Unlock()
+			t.tell()
 		}
 	case "Page.frameNavigated":
 		e, ok := decode[page.EventFrameNavigated](params)
@@ -227,6 +229,7 @@ func (t *tab) event(s session, method string, params jsonv2.Value) {
 			}
 			t.mu.Unlock()
 			if stop {
+				t.tell()
 				s.Send("Page.stopLoading", nil)
 			}
 		}
@@ -255,6 +258,7 @@ func (t *tab) event(s session, method string, params jsonv2.Value) {
 			}
 			t.crashed = true
 			t.mu.Unlock()
+			t.tell()
 		}
 	}
 }
@@ -270,19 +274,36 @@ var (
 // waitLoad waits for a load event beyond the given count, or until the limit.
 // It returns whether the event came.
 func (t *tab) waitLoad(ctx context.Context, beyond int, limit time.Duration) bool {
-	end := time.Now().Add(limit)
-	for time.Now().Before(end) {
+	end := time.NewTimer(limit)
+	defer end.Stop()
+	for {
 		t.mu.Lock()
 		n, bad := t.loads, t.crashed || t.over != ""
 		t.mu.Unlock()
-		if n > beyond {
+		switch {
+		case n > beyond:
 			return true
+		case bad:
+			return false
 		}
-		if bad || !sleep(ctx, 30*time.Millisecond) {
+		select {
+		case <-t.loaded:
+		case <-end.C:
+			return false
+		case <-t.b.wire.down:
+			return false
+		case <-ctx.Done():
 			return false
 		}
 	}
-	return false
+}
+
+// tell wakes whoever waits for a load.
+func (t *tab) tell() {
+	select {
+	case t.loaded <- struct{}{}:
+	default: // it will see this one too
+	}
 }
 
 // settle waits until the floor has passed and the network has been quiet, or
@@ -307,7 +328,7 @@ func (t *tab) settle(ctx context.Context, floor, quiet, limit time.Duration) {
 		if bad || waited >= limit || waited >= floor && still {
 			return
 		}
-		if !sleep(ctx, min(max(next, 50*time.Millisecond), 500*time.Millisecond, limit-waited)) {
+		if !sleep(ctx, min(max(next, 50*time.Millisecond), 2*time.Second, limit-waited)) {
 			return
 		}
 	}
