@@ -75,6 +75,10 @@ type follower struct {
 	changed bool
 	told    time.Time
 	lingers bool // it has ended, but visits that somebody asked for may be under way
+
+	how    queue.Ending // it is over before its time
+	begun  bool         // what was begun then has its words
+	unseen []store.Site // those that nobody visited, and that are yet to get theirs
 }
 
 func newFleet(q *queue.Queue, s *store.Store, out string, log *slog.Logger) *fleet {
@@ -139,7 +143,13 @@ func (f *fleet) of(ctx context.Context, id string) (*follower, error) {
 		return nil, err
 	}
 	c := &follower{collector: newCollector(f.queue, f.store, sw, time.Duration(s.AgreeAfter)), changed: true}
-	c.over.Store(s.Cancelled != nil || past(s.Deadline))
+	switch {
+	case s.Cancelled != nil:
+		c.how = queue.EndedCancelled
+	case past(s.Deadline):
+		c.how = queue.EndedDeadline
+	}
+	c.over.Store(c.how != "")
 	f.sweeps[id] = c
 	return c, nil
 }
@@ -154,9 +164,6 @@ func (f *fleet) list(ctx context.Context, id string, entries []queue.Entry) erro
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over.Load() {
-		return nil
-	}
 	sites := make([]store.Site, 0, len(entries))
 	visits := make([]pc.Visit, 0, len(entries))
 	for _, e := range entries {
@@ -167,6 +174,14 @@ func (f *fleet) list(ctx context.Context, id string, entries []queue.Entry) erro
 		return err
 	}
 	c.changed = true
+	if c.over.Load() {
+		for _, s := range sites {
+			if err := c.notVisited(ctx, s, c.how); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	return f.queue.AddVisits(ctx, visits)
 }
 
@@ -337,24 +352,8 @@ func (f *fleet) tell(ctx context.Context, c *follower, ended queue.Ending) error
 func (f *fleet) end(ctx context.Context, c *follower, how queue.Ending) error {
 	id := c.sweep.ID
 	if how != queue.EndedDone {
-		c.over.Store(true)
-		if err := f.queue.Purge(ctx, id); err != nil {
+		if all, err := f.early(ctx, c, how); !all {
 			return err
-		}
-		// What was seen so far is the last word: a suspicion that no second visit
-		// confirmed is for a human to look at.
-		begun, err := f.store.Begun(ctx, id)
-		if err != nil {
-			return err
-		}
-		for _, site := range begun {
-			results, err := f.store.Results(ctx, id, site)
-			if err != nil {
-				return err
-			}
-			if err := c.advance(ctx, results); err != nil {
-				return err
-			}
 		}
 	}
 	if err := f.queue.End(ctx, id); err != nil {
@@ -372,4 +371,67 @@ func (f *fleet) end(ctx context.Context, c *follower, how queue.Ending) error {
 	}
 	f.log.Info("a sweep has ended", "sweep", id, "how", how)
 	return f.tell(ctx, c, how)
+}
+
+// piece is how many words are given at a time: meanwhile no other sweep is
+// looked after.
+const piece = 2000
+
+// early gives the last words of a sweep that is over before its time, a piece
+// at a time, and tells whether all are given.
+func (f *fleet) early(ctx context.Context, c *follower, how queue.Ending) (all bool, err error) {
+	id := c.sweep.ID
+	c.how = how
+	c.over.Store(true)
+	if !c.begun {
+		if err := f.queue.Purge(ctx, id); err != nil {
+			return false, err
+		}
+		// What was seen so far is the last word: a suspicion that no second visit
+		// confirmed is for a human to look at.
+		begun, err := f.store.Begun(ctx, id)
+		if err != nil {
+			return false, err
+		}
+		for _, site := range begun {
+			results, err := f.store.Results(ctx, id, site)
+			if err != nil {
+				return false, err
+			}
+			if err := c.advance(ctx, results); err != nil {
+				return false, err
+			}
+		}
+		if c.unseen, err = f.store.Pending(ctx, id); err != nil {
+			return false, err
+		}
+		c.begun = true
+	}
+	n := min(piece, len(c.unseen))
+	for _, s := range c.unseen[:n] {
+		if err := c.notVisited(ctx, s, how); err != nil {
+			return false, err
+		}
+	}
+	if c.unseen = c.unseen[n:]; len(c.unseen) > 0 {
+		return false, f.tell(ctx, c, "")
+	}
+	// The rest of its list may still come; each site of it gets its word there.
+	s, err := f.queue.Sweep(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	counts, err := f.store.Counts(ctx, id)
+	if err != nil || counts.Sites < s.Listed {
+		return false, err
+	}
+	return true, nil
+}
+
+// notVisited gives the last word on a site that has none and gets no visit.
+func (c *follower) notVisited(ctx context.Context, s store.Site, how queue.Ending) error {
+	if _, err := c.store.Word(ctx, c.sweep.ID, s.Site); !errors.Is(err, store.ErrNotFound) {
+		return err // it has one
+	}
+	return c.say(ctx, pipeline.NotVisited(firstVisit(c.sweep.ID, s), string(how)))
 }

@@ -136,6 +136,11 @@ func (c *collector) advance(ctx context.Context, results []pc.Verdict) error {
 		}
 		return c.queue.AddVisitAt(ctx, nextVisit(last), at.Add(c.after))
 	}
+	return c.say(ctx, word)
+}
+
+// say gives the last word on a site.
+func (c *collector) say(ctx context.Context, word pc.Verdict) error {
 	// Published first: a crash before the word is stored only publishes it again, which changes nothing.
 	if err := c.queue.PublishVerdict(ctx, word); err != nil {
 		return err

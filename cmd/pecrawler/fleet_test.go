@@ -310,8 +310,19 @@ func TestASweepThatEndsEarly(t *testing.T) {
 	if v, ok := got["bad1.example"]; !ok || v.Overall != pc.Review || v.Visits != 1 {
 		t.Errorf("a suspicion that was not confirmed: %+v", v.Overall)
 	}
-	if len(got) == 31 {
-		t.Error("every site was visited; nothing was there to cancel")
+	for name, reason := range map[string]string{"cancelled": "cancelled", "late": "deadline"} {
+		unseen := 0
+		for _, v := range words(t, out, name) {
+			if v.Visits == 0 {
+				unseen++
+				if v.Overall != pc.NotAssessed || v.Outcome != pc.Excluded || v.Reason != reason {
+					t.Errorf("nobody visited %s, and it is %s: %s, %s", v.Site, v.Overall, v.Outcome, v.Reason)
+				}
+			}
+		}
+		if n := len(words(t, out, name)); n != 31 || unseen == 0 || name == "late" && unseen != 31 {
+			t.Errorf("%s: %d last words, want 31; %d without a visit", name, n, unseen)
+		}
 	}
 	if st := status(t, url, "cancelled"); st.Waiting != 0 || st.Later != 0 || st.Done != len(got) || st.Sites != 31 {
 		t.Errorf("cancelled: %+v, %d words", st, len(got))

@@ -119,8 +119,21 @@ const maxRows = 1500
 
 // GivenUp is the verdict on a visit that no worker could finish: never a pass.
 func GivenUp(v pc.Visit, reason string) pc.Verdict {
+	return unseen(v, pc.Unreachable, "given-up", fmt.Sprintf("The visit was given up: %s", reason))
+}
+
+// NotVisited is the last word on a site of a sweep that ended before anybody
+// visited it: v names the site, and how says how the sweep ended. It counts no
+// visit, so a result that comes after all replaces it.
+func NotVisited(v pc.Visit, how string) pc.Verdict {
+	out := unseen(v, pc.Excluded, how, fmt.Sprintf("Nobody visited the site before the sweep ended: %s", how))
+	out.Visit, out.Visits, out.Agreeing = 0, 0, 0
+	return out
+}
+
+func unseen(v pc.Visit, outcome pc.Outcome, reason, message string) pc.Verdict {
 	return pc.Verdict{Schema: pc.VerdictSchema, Site: v.Site, URL: v.URL, FinalURL: v.URL, Sweep: v.Sweep, Rank: v.Rank, Sector: v.Sector, Visit: v.Number, Visits: 1, Agreeing: 1,
-		Outcome: pc.Unreachable, Reason: "given-up", Overall: pc.NotAssessed, Banner: pc.BannerSummary{Controls: []pc.ControlSummary{}, ClicksToAccept: -1, ClicksToReject: -1},
+		Outcome: outcome, Reason: reason, Overall: pc.NotAssessed, Banner: pc.BannerSummary{Controls: []pc.ControlSummary{}, ClicksToAccept: -1, ClicksToReject: -1},
 		Storage: []pc.ItemSummary{}, Requests: []pc.ItemSummary{}, Bundles: []string{},
-		Findings: []pc.Finding{{Rule: "visit", Status: "experimental", Outcome: pc.Unavailable, Message: fmt.Sprintf("The visit was given up: %s", reason), Cites: []string{}, Refs: []pc.Ref{}, Against: []string{}}}}
+		Findings: []pc.Finding{{Rule: "visit", Status: "experimental", Outcome: pc.Unavailable, Message: message, Cites: []string{}, Refs: []pc.Ref{}, Against: []string{}}}}
 }

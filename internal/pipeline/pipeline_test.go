@@ -76,3 +76,10 @@ func TestGivenUpIsNotAssessed(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 }
+
+// A word without a visit is no pass either, and the first result replaces it.
+func TestNotVisitedIsNotAssessed(t *testing.T) {
+	if v := pipeline.NotVisited(pc.Visit{Site: "x.example", Number: 1}, "cancelled"); v.Overall != pc.NotAssessed || v.Outcome != pc.Excluded || v.Reason != "cancelled" || v.Visits != 0 || len(v.Bundles) != 0 {
+		t.Errorf("%+v", v)
+	}
+}
