@@ -282,3 +282,15 @@ func TestTheLabSweptThroughAKillAndAnInterrupt(t *testing.T) {
 		t.Errorf("rejudge: %d\n%s%s", code, out2, errs)
 	}
 }
+
+// A worker that is started again and again where nothing can be kept must not
+// use up the attempts of visits: it ends before it asks NATS, where nobody is.
+func TestAWorkerThatCannotKeepEvidenceTakesNoVisit(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	const full = "/proc/self/task" // a folder that takes no file, not even of root
+	code, _, stderr := pecrawler(ctx, t, "", "work", "--out", t.TempDir(), "--nats", "nats://127.0.0.1:1", "--evidence", full)
+	if code != 1 || !strings.Contains(stderr, "the evidence could not be kept") || !strings.Contains(stderr, "--evidence") {
+		t.Errorf("work with --evidence %s ended with %d and said %q, want 1, why, and what to do", full, code, stderr)
+	}
+}
