@@ -142,7 +142,7 @@ func (f *fleet) of(ctx context.Context, id string) (*follower, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &follower{collector: newCollector(f.queue, f.store, sw, time.Duration(s.AgreeAfter)), changed: true}
+	c := &follower{collector: newCollector(f.queue, f.store, sw, time.Duration(s.AgreeAfter), f.log), changed: true}
 	switch {
 	case s.Cancelled != nil:
 		c.how = queue.EndedCancelled
@@ -182,7 +182,13 @@ func (f *fleet) list(ctx context.Context, id string, entries []queue.Entry) erro
 		}
 		return nil
 	}
-	return f.queue.AddVisits(ctx, visits)
+	if err := f.queue.AddVisits(ctx, visits); err != nil {
+		return err
+	}
+	for _, v := range visits {
+		about(f.log, v).Info("asked for the first visit")
+	}
+	return nil
 }
 
 func (f *fleet) take(ctx context.Context, v pc.Verdict) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,7 @@ type collector struct {
 	store *store.Store
 	sweep store.Sweep
 	after time.Duration // from a visit that raised suspicion to the next
+	log   *slog.Logger
 
 	over atomic.Bool   // no further visits are asked for: cancelled, or the deadline has passed
 	word chan struct{} // a last word was given; holds at most one
@@ -31,8 +33,8 @@ type collector struct {
 	had   store.Counts
 }
 
-func newCollector(q *queue.Queue, s *store.Store, sweep store.Sweep, after time.Duration) *collector {
-	return &collector{queue: q, store: s, sweep: sweep, after: after, word: make(chan struct{}, 1), had: store.Counts{Sites: -1}}
+func newCollector(q *queue.Queue, s *store.Store, sweep store.Sweep, after time.Duration, log *slog.Logger) *collector {
+	return &collector{queue: q, store: s, sweep: sweep, after: after, log: log, word: make(chan struct{}, 1), had: store.Counts{Sites: -1}}
 }
 
 // resume takes in what was reported while nobody listened, and puts a visit on
@@ -118,6 +120,7 @@ func (c *collector) result(ctx context.Context, v pc.Verdict) error {
 	if err := c.store.PutResult(ctx, v); err != nil {
 		return err
 	}
+	about(c.log, made(v)).Info("result taken", "outcome", v.Outcome, "reason", v.Reason, "overall", v.Overall, "bundles", v.Bundles)
 	results, err := c.store.Results(ctx, v.Sweep, v.Site)
 	if err != nil {
 		return err
@@ -125,16 +128,26 @@ func (c *collector) result(ctx context.Context, v pc.Verdict) error {
 	return c.advance(ctx, results)
 }
 
+// made is the visit that a worker's verdict is about.
+func made(v pc.Verdict) pc.Visit {
+	return pc.Visit{Sweep: v.Sweep, Site: v.Site, Number: v.Visit}
+}
+
 // advance draws the last word on a site from its results, or asks for the next visit.
 func (c *collector) advance(ctx context.Context, results []pc.Verdict) error {
 	word, more := rules.Word(results, c.sweep.Agree)
+	last := results[len(results)-1]
 	if more && !c.over.Load() {
-		last := results[len(results)-1]
 		at := last.Times.Last // the visit's own time, so that saying it twice asks for the same
 		if at.IsZero() {
 			at = time.Now()
 		}
-		return c.queue.AddVisitAt(ctx, nextVisit(last), at.Add(c.after))
+		next := nextVisit(last)
+		if err := c.queue.AddVisitAt(ctx, next, at.Add(c.after)); err != nil {
+			return err
+		}
+		about(c.log, made(last)).Info("asked for another visit", "next", next.ID(), "at", at.Add(c.after))
+		return nil
 	}
 	return c.say(ctx, word)
 }
@@ -148,6 +161,7 @@ func (c *collector) say(ctx context.Context, word pc.Verdict) error {
 	if err := c.store.PutWord(ctx, word); err != nil {
 		return err
 	}
+	about(c.log, pc.Visit{Sweep: word.Sweep, Site: word.Site, Number: word.Visits}).Info("last word", "outcome", word.Outcome, "reason", word.Reason, "overall", word.Overall, "visits", word.Visits, "agreeing", word.Agreeing)
 	select {
 	case c.word <- struct{}{}:
 	default:

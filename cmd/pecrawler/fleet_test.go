@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -329,5 +330,34 @@ func TestASweepThatEndsEarly(t *testing.T) {
 	}
 	if code, _, errs := pecrawler(t.Context(), t, "", "resume", "--nats", url, "cancelled"); code != 1 || !strings.Contains(errs, "cancelled") {
 		t.Errorf("resumed what is over: %d %s", code, errs)
+	}
+}
+
+// One id finds a visit in the log, from the list to the last word.
+func TestOneVisitIsFollowedByItsID(t *testing.T) {
+	url := cluster(t)
+	if code, _, errs := pecrawler(t.Context(), t, "bad.example\n", "launch", "--nats", url, "--name", "uk", "--agree-after", "1s", "-"); code != 0 {
+		t.Fatalf("launch: %s", errs)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	logged := make(chan string, 1)
+	go func() {
+		_, _, errs := pecrawler(ctx, t, "", "collect", "--nats", url, "--out", t.TempDir(), "--listen", "127.0.0.1:0", "--verbose")
+		logged <- errs
+	}()
+	startStandIn(t, url, 1)
+	waitFor(t, "the sweep has ended", func() bool { return status(t, url, "uk").Ended != "" })
+	stop()
+	var got []string
+	for line := range strings.Lines(<-logged) {
+		about, id, ok := strings.Cut(line, " sweep=uk site=bad.example visit=uk/bad.example/")
+		if ok {
+			_, msg, _ := strings.Cut(about, "msg=")
+			got = append(got, id[:1]+" "+strings.Trim(msg, `"`))
+		}
+	}
+	want := []string{"1 asked for the first visit", "1 result taken", "1 asked for another visit", "2 result taken", "2 last word"}
+	if !slices.Equal(got, want) {
+		t.Errorf("the log has %q, want %q", got, want)
 	}
 }

@@ -93,7 +93,7 @@ func sweepCmd(ctx context.Context, e env, args []string) error {
 	if err != nil {
 		return err
 	}
-	s := &sweepRun{options: o, store: st, worker: w, sweep: sweep, collector: newCollector(q, st, sweep, o.agreeAfter), term: term, log: log}
+	s := &sweepRun{options: o, store: st, worker: w, sweep: sweep, collector: newCollector(q, st, sweep, o.agreeAfter, log), term: term, log: log}
 	verb := "Sweep"
 	if resumed {
 		verb = "Going on with sweep"

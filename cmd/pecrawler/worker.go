@@ -86,12 +86,18 @@ func (w *worker) run(ctx context.Context, slots int) error {
 	return g.Wait()
 }
 
+// about marks lines with the visit that they are about. Every process marks them
+// so: one id finds what became of a visit in all their logs.
+func about(log *slog.Logger, v pc.Visit) *slog.Logger {
+	return log.With("sweep", v.Sweep, "site", v.Site, "visit", v.ID())
+}
+
 // visit does one visit. Only a fatal error is returned; a visit that failed
 // goes back to the queue.
 func (w *worker) visit(ctx context.Context, job *queue.Job) error {
 	w.met.inHand.Inc()
 	defer w.met.inHand.Dec()
-	log := w.log.With("visit", job.Visit.ID(), "attempt", job.Attempt)
+	log := about(w.log, job.Visit).With("attempt", job.Attempt)
 	made, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	go func() {
