@@ -422,3 +422,23 @@ func TestDeployedFlags(t *testing.T) {
 	}
 	settings("review", "docs/review.md", string(example[1]))
 }
+
+// Durations of stages are native histograms besides the classic ones.
+func TestStagesAreNativeHistograms(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	newWorkMetrics(&rules.Set{}, reg).stage.WithLabelValues("crawl").Observe(7)
+	all, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range all {
+		if f.GetName() == "pecrawler_stage_duration_seconds" {
+			for _, m := range f.GetMetric() {
+				if h := m.GetHistogram(); h.GetSampleCount() == 1 && len(h.GetPositiveSpan()) == 1 && len(h.GetBucket()) > 0 {
+					return
+				}
+			}
+		}
+	}
+	t.Error("pecrawler_stage_duration_seconds has not both kinds of buckets")
+}
