@@ -16,6 +16,8 @@ need curl curl
 need unzip unzip
 need /usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf fonts-liberation
 need /usr/share/fonts/truetype/noto/NotoSans-Regular.ttf fonts-noto-core
+need /usr/share/fonts/truetype/noto/NotoColorEmoji.ttf fonts-noto-color-emoji
+need /usr/share/fonts/truetype/wqy/wqy-microhei.ttc fonts-wqy-microhei
 need /etc/ssl/certs/ca-certificates.crt ca-certificates
 
 if [ -n "$packages" ]; then

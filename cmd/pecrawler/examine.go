@@ -51,25 +51,31 @@ func sharedMemory() (string, error) {
 	return said, nil
 }
 
-// fonts: without them text has boxes for letters, and its size is wrong.
+// fonts: without them text has boxes for letters, and its size is wrong. They are
+// those of the image (Dockerfile), and of deploy/setup.sh.
 func fonts(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, "fc-list", ":", "family").Output()
-	if errors.Is(err, exec.ErrNotFound) {
-		return "not known: there is no fc-list", nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("fc-list: %w", err)
-	}
-	var missing []string
-	for _, want := range []string{"Liberation Sans", "Noto Sans"} {
-		if !strings.Contains(string(out), want) {
-			missing = append(missing, want)
+	var missing, packages []string
+	for _, want := range []struct{ what, pattern, pack string }{
+		{"what sites ask for", "Liberation Sans", "fonts-liberation"},
+		{"Welsh", "Noto Sans:lang=cy", "fonts-noto-core"},
+		{"emoji", ":lang=und-zsye", "fonts-noto-color-emoji"},
+		{"Chinese, Japanese and Korean", ":lang=zh:lang=ja:lang=ko", "fonts-wqy-microhei"},
+	} {
+		out, err := exec.CommandContext(ctx, "fc-list", want.pattern, "family").Output()
+		if errors.Is(err, exec.ErrNotFound) {
+			return "not known: there is no fc-list", nil
+		}
+		if err != nil {
+			return "", fmt.Errorf("fc-list: %w", err)
+		}
+		if len(out) == 0 {
+			missing, packages = append(missing, want.what), append(packages, want.pack)
 		}
 	}
 	if len(missing) > 0 {
-		return "", fmt.Errorf("%s is missing; install fonts-liberation and fonts-noto-core", strings.Join(missing, ", "))
+		return "", fmt.Errorf("there is no font for %s; install %s", strings.Join(missing, ", "), strings.Join(packages, " "))
 	}
-	return "Liberation and Noto", nil
+	return "for Latin with Welsh, Chinese, Japanese, Korean and emoji", nil
 }
 
 // names asks the resolver. A resolver that cannot be asked is no fault where a

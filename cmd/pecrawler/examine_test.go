@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -115,5 +116,20 @@ func TestServersUp(t *testing.T) {
 	}
 	if err := serversUp("nats://127.0.0.1:1,nats://" + ln.Addr().String()); err == nil || !strings.Contains(err.Error(), "127.0.0.1:1 takes no connection") {
 		t.Errorf("one of two is down: %v", err)
+	}
+}
+
+func TestFontsThatAreMissingAreNamed(t *testing.T) {
+	if _, err := exec.LookPath("fc-list"); err != nil {
+		t.Skip("there is no fc-list")
+	}
+	conf := filepath.Join(t.TempDir(), "fonts.conf")
+	if err := os.WriteFile(conf, []byte("<fontconfig></fontconfig>"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("FONTCONFIG_FILE", conf)
+	_, err := fonts(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "install fonts-liberation fonts-noto-core fonts-noto-color-emoji fonts-wqy-microhei") {
+		t.Errorf("without fonts doctor says %v, want what to install", err)
 	}
 }
