@@ -50,9 +50,9 @@ func VerdictDigest(v pc.Verdict) string {
 
 // Why a decision is refused.
 var (
-	ErrTaken   = errors.New("somebody else has the case")
-	ErrChanged = errors.New("the case has changed meanwhile")
-	ErrNotYou  = errors.New("the case waits for somebody else")
+	ErrTaken   error = refusal("somebody else has the case")
+	ErrChanged error = refusal("the case has changed meanwhile")
+	ErrNotYou  error = refusal("the case waits for somebody else")
 )
 
 // Reading is a person's decision of a case: of the site, and of some of its findings.

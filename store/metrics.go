@@ -34,14 +34,10 @@ func newMetrics() *metrics {
 // caller gave up or refused by itself is no failure of the database.
 func (m *metrics) done(op string, begin time.Time, err error) {
 	m.took.WithLabelValues(op).Observe(time.Since(begin).Seconds())
-	for _, own := range []error{context.Canceled, sql.ErrNoRows, ErrNotFound, ErrTaken, ErrChanged, ErrNotYou} {
-		if errors.Is(err, own) {
-			return
-		}
+	if _, refused := errors.AsType[refusal](err); err == nil || refused || errors.Is(err, context.Canceled) || errors.Is(err, sql.ErrNoRows) {
+		return
 	}
-	if err != nil {
-		m.errors.WithLabelValues(op).Inc()
-	}
+	m.errors.WithLabelValues(op).Inc()
 }
 
 // database is a *sql.DB whose statements are timed.

@@ -19,7 +19,7 @@ type Account struct {
 }
 
 // ErrNameTaken means that an account has a name that another account signed in by.
-var ErrNameTaken = errors.New("another account has this name")
+var ErrNameTaken error = refusal("another account has this name")
 
 // Welcome notes that an account signs in, by the provider's own name for it, and
 // logs it. It returns the name that the person has here: that of the first time.
@@ -83,7 +83,7 @@ type Token struct {
 }
 
 // ErrNoToken means that a token is unknown, wrong, revoked or has expired.
-var ErrNoToken = errors.New("no such token")
+var ErrNoToken error = refusal("no such token")
 
 // PutToken stores a token and logs who made it. Of the secret, a hash is kept:
 // it is random and long, so that a slow hash would add nothing.
@@ -176,7 +176,7 @@ type View struct{ Name, Filter string }
 const MostViews = 50
 
 // ErrTooMany means that somebody keeps as many as there may be.
-var ErrTooMany = errors.New("too many")
+var ErrTooMany error = refusal("too many")
 
 // SaveView keeps a filter for a person; one of the same name is replaced.
 func (s *Store) SaveView(ctx context.Context, person string, v View) error {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	pc "pecrawler"
 	"pecrawler/store"
 )
@@ -69,6 +71,56 @@ func testTokens(t *testing.T, place string) {
 	log, err := s.Audit(t.Context(), 0, 10)
 	if err != nil || len(log) != 3 || log[1].Who != "token:case system" || log[1].Act != "api" || log[1].Subject != "GET /api" {
 		t.Errorf("the log: %+v, %v", log, err)
+	}
+}
+
+// To refuse somebody is no failure of the database; not to answer is one.
+func TestRefusalsAreNoFailures(t *testing.T) { both(t, testRefusalsAreNoFailures) }
+
+func testRefusalsAreNoFailures(t *testing.T, place string) {
+	s, _ := open(t, place)
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(s)
+	failed := func() (n float64) {
+		t.Helper()
+		all, err := reg.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range all {
+			if f.GetName() == "pecrawler_store_errors_total" {
+				for _, m := range f.GetMetric() {
+					n += m.GetCounter().GetValue()
+				}
+			}
+		}
+		return n
+	}
+	_, unknown := s.UseToken(t.Context(), "no", "secret", "GET /api", noon)
+	_, first := s.Welcome(t.Context(), "a", store.Account{Name: "ann", Last: noon})
+	_, second := s.Welcome(t.Context(), "b", store.Account{Name: "ann", Last: noon})
+	var many error
+	for i := range store.MostViews + 1 {
+		many = s.SaveView(t.Context(), "ann", store.View{Name: fmt.Sprint(i)})
+	}
+	if first != nil {
+		t.Fatal(first)
+	}
+	for _, c := range []struct{ got, want error }{
+		{unknown, store.ErrNoToken}, {second, store.ErrNameTaken}, {many, store.ErrTooMany},
+		{s.RevokeToken(t.Context(), "no", "lee", noon), store.ErrNotFound},
+		{s.Release(t.Context(), "s1", "a.example", "ann", noon), store.ErrTaken},
+	} {
+		if !errors.Is(c.got, c.want) {
+			t.Errorf("%v, want %v", c.got, c.want)
+		}
+	}
+	if n := failed(); n != 0 {
+		t.Errorf("%v failures are counted, and the database had none", n)
+	}
+	s.Close()
+	if err := s.Note(t.Context(), store.Entry{At: noon, Who: "ann", Act: "view"}); err == nil || failed() != 1 {
+		t.Errorf("%v, and %v failures are counted, want 1", err, failed())
 	}
 }
 

@@ -27,7 +27,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -35,8 +34,14 @@ import (
 	pc "pecrawler"
 )
 
+// refusal is an error that says no to the caller, for what there is or is not in
+// the store: no failure of the database.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
 // ErrNotFound means that there is no such sweep or site.
-var ErrNotFound = errors.New("not found")
+var ErrNotFound error = refusal("not found")
 
 // Store is an open database. Its methods may be called from several goroutines.
 type Store struct {
