@@ -115,21 +115,10 @@ type Fate struct {
 // that keep gives no reason to keep. It tells the fate of each. A bundle that
 // does not open is kept, for somebody to look at. With dry, nothing is removed.
 func (v *Vault) Expire(ctx context.Context, before time.Time, keep func(*Bundle) (why string), dry bool, tell func(Fate)) error {
-	list := v.bucket.List(&blob.ListOptions{Prefix: "sha256/"})
-	for {
-		o, err := list.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("list the evidence store: %w", err)
-		}
-		digest, ok := digestOfKey(o.Key)
-		if !ok {
-			continue
-		}
+	return v.each(ctx, func(o *blob.ListObject, digest string) error {
 		f := Fate{Digest: digest, Newer: true}
 		if o.ModTime.Before(before) {
+			var err error
 			if f, err = v.fate(ctx, digest, before, keep); err != nil {
 				return err
 			}
@@ -140,11 +129,16 @@ func (v *Vault) Expire(ctx context.Context, before time.Time, keep func(*Bundle)
 			}
 		}
 		tell(f)
-	}
+		return nil
+	})
 }
 
 // Each calls do with the digest of every bundle, until it fails.
 func (v *Vault) Each(ctx context.Context, do func(digest string) error) error {
+	return v.each(ctx, func(_ *blob.ListObject, digest string) error { return do(digest) })
+}
+
+func (v *Vault) each(ctx context.Context, do func(o *blob.ListObject, digest string) error) error {
 	list := v.bucket.List(&blob.ListOptions{Prefix: "sha256/"})
 	for {
 		o, err := list.Next(ctx)
@@ -155,7 +149,7 @@ func (v *Vault) Each(ctx context.Context, do func(digest string) error) error {
 			return fmt.Errorf("list the evidence store: %w", err)
 		}
 		if digest, ok := digestOfKey(o.Key); ok {
-			if err := do(digest); err != nil {
+			if err := do(o, digest); err != nil {
 				return err
 			}
 		}
