@@ -2,7 +2,6 @@ package review_test
 
 import (
 	"database/sql"
-	"errors"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -31,19 +30,7 @@ func TestPagesOf100000Sites(t *testing.T) {
 		pagesOf100000Sites(t, "sqlite", filepath.Join(t.TempDir(), "s.db"), func() time.Duration { return cpu(t) })
 	})
 	t.Run("postgres", func(t *testing.T) {
-		s, err := pgtest.Start()
-		if errors.Is(err, pgtest.ErrNone) {
-			t.Skip(err)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := s.Stop(); err != nil {
-				t.Error(err)
-			}
-		})
-		place, begin := s.Database(t), time.Now()
+		place, begin := pgtest.Run(t).Database(t), time.Now()
 		if _, _, err := store.Migrate(t.Context(), place, store.Newest); err != nil {
 			t.Fatal(err)
 		}

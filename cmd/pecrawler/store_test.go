@@ -118,19 +118,7 @@ func TestStoreRebuild(t *testing.T) {
 	}
 	t.Run("sqlite", func(t *testing.T) { rebuilt(t, filepath.Join(t.TempDir(), "new.db")) })
 	t.Run("postgres", func(t *testing.T) {
-		s, err := pgtest.Start()
-		if errors.Is(err, pgtest.ErrNone) {
-			t.Skip(err)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := s.Stop(); err != nil {
-				t.Error(err)
-			}
-		})
-		place := s.Database(t)
+		place := pgtest.Run(t).Database(t)
 		if code, _, errs := pecrawler(ctx, t, "", "review", "--out", out, "--store", place); code != 1 || !strings.Contains(errs, "pecrawler store migrate") {
 			t.Errorf("without tables: %d, %s", code, errs)
 		}
@@ -206,19 +194,7 @@ func TestStoreIsMisused(t *testing.T) {
 
 // Where the server is may be said by PGHOST, and doctor tells what is wrong.
 func TestStoreOnPostgres(t *testing.T) {
-	s, err := pgtest.Start()
-	if errors.Is(err, pgtest.ErrNone) {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	u, err := url.Parse(s.Database(t))
+	u, err := url.Parse(pgtest.Run(t).Database(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,6 +82,25 @@ func Start() (s *Server, err error) {
 	return s, s.Restart()
 }
 
+// Run starts a server for a test and ends it with the test, which is skipped
+// where there is no PostgreSQL.
+func Run(t testing.TB) *Server {
+	t.Helper()
+	s, err := Start()
+	if errors.Is(err, ErrNone) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
 // nobody is the user that a server runs as whose tests run as root.
 func nobody() (*syscall.Credential, error) {
 	for _, name := range []string{"postgres", "nobody"} {
