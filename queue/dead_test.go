@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -101,12 +100,7 @@ func TestAVisitOfANewerVersionIsLeft(t *testing.T) {
 // the queue, and each is made exactly once, by a worker that knows it, without
 // a lost attempt.
 func TestTwoVersionsSideBySide(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	ln.Close()
+	addr := free(t)
 	srv, err := queue.Open(t.Context(), queue.Config{Dir: t.TempDir(), Listen: addr, AckWait: 5 * time.Second, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -29,12 +28,7 @@ func TestDomain(t *testing.T) {
 // domain is never visited twice at once, the gap is kept, nothing is lost, and
 // waiting counts as no attempt.
 func TestOneVisitOfADomainAtATime(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	ln.Close()
+	addr := free(t)
 	const gap = 300 * time.Millisecond
 	cfg := queue.Config{Dir: t.TempDir(), Listen: addr, AckWait: 2 * time.Second, Gap: gap, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()}
 	a, err := queue.Open(t.Context(), cfg)
@@ -139,12 +133,7 @@ func TestLeaseLivesAsLongAsItsWorker(t *testing.T) {
 // A worker that the server does not answer stops its visit before another
 // worker may have it.
 func TestACutOffVisitIsLost(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	ln.Close()
+	addr := free(t)
 	srv, err := queue.Open(t.Context(), queue.Config{Dir: t.TempDir(), Listen: addr, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
