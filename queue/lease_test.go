@@ -134,7 +134,8 @@ func TestLeaseLivesAsLongAsItsWorker(t *testing.T) {
 // worker may have it.
 func TestACutOffVisitIsLost(t *testing.T) {
 	addr := free(t)
-	srv, err := queue.Open(t.Context(), queue.Config{Dir: t.TempDir(), Listen: addr, Log: slog.New(slog.DiscardHandler)})
+	cfg := queue.Config{Dir: t.TempDir(), Listen: addr, Log: slog.New(slog.DiscardHandler)}
+	srv, err := queue.Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,6 +166,19 @@ func TestACutOffVisitIsLost(t *testing.T) {
 	if !j.Cut() {
 		t.Error("not cut off without a server")
 	}
+	// It stays lost: the server comes back, answers heartbeats, and goes again.
+	if srv, err = queue.Open(t.Context(), cfg); err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; w.TryLease(t.Context()) != nil; i++ {
+		if i == 50 {
+			t.Fatal("the worker does not find the server again")
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	time.Sleep(held)
+	srv.Close()
+	time.Sleep(held)
 }
 
 // Autoscaling starts workers for what waits, not for what is paused.

@@ -627,7 +627,9 @@ func (q *Queue) take(ctx context.Context, msg jetstream.Msg) (*Job, bool) {
 				sent := time.Now()
 				msg.InProgress()
 				if lease.beat(beat, q.ackWait/6) {
-					gone.Reset(q.ackWait*3/4 - time.Since(sent))
+					if gone.Stop() { // what is lost stays lost
+						gone.Reset(q.ackWait*3/4 - time.Since(sent))
+					}
 				} else if beat.Err() == nil {
 					job.gaps.Add(1)
 				}
