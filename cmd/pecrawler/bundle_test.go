@@ -11,10 +11,8 @@ import (
 	"time"
 
 	pc "pecrawler"
-	"pecrawler/classifier"
 	"pecrawler/evidence"
 	"pecrawler/internal/pipeline"
-	"pecrawler/rules"
 	"pecrawler/store"
 )
 
@@ -241,11 +239,7 @@ func TestOldBundlesAreStillJudged(t *testing.T) {
 	if err != nil || len(files) < 2 {
 		t.Fatalf("bundles %q, %v", files, err)
 	}
-	cls, err := classifier.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := rules.Load()
+	cls, set, err := judges()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,11 +274,7 @@ func BenchmarkJudging(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	cls, err := classifier.New()
-	if err != nil {
-		b.Fatal(err)
-	}
-	set, err := rules.Load()
+	cls, set, err := judges()
 	if err != nil {
 		b.Fatal(err)
 	}

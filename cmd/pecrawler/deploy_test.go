@@ -18,7 +18,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"go.yaml.in/yaml/v3"
 
-	"pecrawler/classifier"
 	"pecrawler/crawler"
 	"pecrawler/evidence"
 	"pecrawler/queue"
@@ -156,11 +155,7 @@ func everyMetric(t *testing.T) map[string][]string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { st.Close() })
-	set, err := rules.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cls, err := classifier.New()
+	cls, set, err := judges()
 	if err != nil {
 		t.Fatal(err)
 	}

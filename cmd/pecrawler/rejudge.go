@@ -52,10 +52,7 @@ func rejudgeCmd(ctx context.Context, e env, args []string) error {
 	}
 	defer vault.Close()
 	j := judge{st: st, vault: vault, sweep: sweep}
-	if j.cls, err = classifier.New(); err != nil {
-		return err
-	}
-	if j.set, err = rules.Load(); err != nil {
+	if j.cls, j.set, err = judges(); err != nil {
 		return err
 	}
 	var lines io.Writer = io.Discard

@@ -152,14 +152,20 @@ func newRegistry() *prometheus.Registry {
 	return reg
 }
 
+// judges are what a bundle is judged by.
+func judges() (*classifier.Classifier, *rules.Set, error) {
+	cls, err := classifier.New()
+	if err != nil {
+		return nil, nil, err
+	}
+	set, err := rules.Load()
+	return cls, set, err
+}
+
 // newWorker makes a worker and starts its browser, so that a machine that
 // cannot run visits says so before it takes one.
 func newWorker(ctx context.Context, o *options, q *queue.Queue, v *evidence.Vault, log *slog.Logger, reg prometheus.Registerer) (*worker, error) {
-	cls, err := classifier.New()
-	if err != nil {
-		return nil, err
-	}
-	set, err := rules.Load()
+	cls, set, err := judges()
 	if err != nil {
 		return nil, err
 	}

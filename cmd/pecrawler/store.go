@@ -89,10 +89,7 @@ func rebuild(ctx context.Context, e env, o *options, log string, agree int) erro
 		return err
 	}
 	r := rebuilder{st: st, vault: vault}
-	if r.cls, err = classifier.New(); err != nil {
-		return err
-	}
-	if r.set, err = rules.Load(); err != nil {
+	if r.cls, r.set, err = judges(); err != nil {
 		return err
 	}
 	sweeps, err := r.sweeps(ctx, sealed, agree)

@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	pc "pecrawler"
-	"pecrawler/classifier"
 	"pecrawler/evidence"
 	"pecrawler/internal/pgtest"
 	"pecrawler/internal/pipeline"
@@ -29,11 +28,7 @@ func TestStoreRebuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cls, err := classifier.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := rules.Load()
+	cls, set, err := judges()
 	if err != nil {
 		t.Fatal(err)
 	}
