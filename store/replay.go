@@ -52,29 +52,31 @@ func (s *Store) Replay(ctx context.Context, log iter.Seq2[Entry, error]) (decisi
 // replayed does again what an entry says.
 func replayed(ctx context.Context, tx *sql.Tx, e Entry) (decided, strangers int, err error) {
 	sweep, site, _ := strings.Cut(e.Subject, "/")
-	switch e.Act {
-	case "take", "release", "assign":
-		who := e.Who
-		at := e.At.UnixMilli()
-		switch e.Act {
-		case "release":
-			who, at = "", 0
-		case "assign": // names may have any words in them
-			c, err := oneCase(ctx, tx, sweep, site)
-			if errors.Is(err, ErrNotFound) {
-				return 0, 0, nil
-			}
-			if err != nil {
-				return 0, 0, err
-			}
-			who = strings.TrimPrefix(strings.TrimPrefix(e.Detail, "from "+c.Assignee+" "), "to ")
-		}
-		_, err := tx.ExecContext(ctx, `UPDATE casefile SET assignee = $1, taken_ms = $2 WHERE sweep = $3 AND site = $4`, who, at, sweep, site)
-		return 0, 0, err
-	case ActDecide:
-	default:
-		return 0, 0, nil
+	hand := func(who string, taken int64) error {
+		_, err := tx.ExecContext(ctx, `UPDATE casefile SET assignee = $1, taken_ms = $2 WHERE sweep = $3 AND site = $4`, who, taken, sweep, site)
+		return err
 	}
+	switch e.Act {
+	case "take":
+		return 0, 0, hand(e.Who, e.At.UnixMilli())
+	case "release":
+		return 0, 0, hand("", 0)
+	case "assign": // names may have any words in them
+		c, err := oneCase(ctx, tx, sweep, site)
+		if errors.Is(err, ErrNotFound) {
+			return 0, 0, nil
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		return 0, 0, hand(strings.TrimPrefix(strings.TrimPrefix(e.Detail, "from "+c.Assignee+" "), "to "), e.At.UnixMilli())
+	case ActDecide:
+		return decidedAgain(ctx, tx, sweep, site, e)
+	}
+	return 0, 0, nil
+}
+
+func decidedAgain(ctx context.Context, tx *sql.Tx, sweep, site string, e Entry) (decided, strangers int, err error) {
 	var all []Decision
 	if err := json.Unmarshal([]byte(e.Detail), &all); err != nil || len(all) == 0 {
 		return 0, 0, errors.Join(errors.New("its decision cannot be read"), err)
