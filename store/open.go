@@ -30,16 +30,18 @@ type dialect struct {
 	hidden    string // stands before a column that the planner is not to look up
 	forUpdate string // holds the row that is read until the transaction ends
 	oneWriter string // lets in one transaction at a time that writes to the audit log
+	most      int    // connections that a process holds
 }
 
 func sqlite() dialect {
 	// Every transaction has the whole database: _txlock=immediate.
-	return dialect{name: "sqlite", goose: goose.DialectSQLite3, position: "instr", hidden: "+"}
+	return dialect{name: "sqlite", goose: goose.DialectSQLite3, position: "instr", hidden: "+", most: 4}
 }
 
 func postgres() dialect {
 	return dialect{name: "postgres", goose: goose.DialectPostgres, position: "strpos", forUpdate: " FOR UPDATE",
-		oneWriter: `SELECT pg_advisory_xact_lock(7166931)`} // the number means nothing but this
+		oneWriter: `SELECT pg_advisory_xact_lock(7166931)`, // the number means nothing but this
+		most:      8}                                       // a server admits 100 unless told otherwise
 }
 
 // contains is the condition that a column has a text in it, with a place for the argument's number.
@@ -81,12 +83,8 @@ func HasPassword(place string) bool {
 	return has || u.Query().Has("password") || u.Query().Has("sslpassword")
 }
 
-// How many connections a process holds, and how long it waits for one of them to
-// be made. A PostgreSQL server admits 100 unless told otherwise.
-const (
-	connections = 8
-	connectTime = 10 * time.Second
-)
+// connectTime is how long a connection to a server may take to be made.
+const connectTime = 10 * time.Second
 
 // Open opens a store: the SQLite database at a path ("sqlite:" may stand before
 // it), which is made if it is not there, or a database of a PostgreSQL server,
@@ -137,11 +135,8 @@ func connect(ctx context.Context, place string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the store %s: %w", Place(place), err)
 	}
-	s.db.SetMaxOpenConns(connections)
-	s.db.SetMaxIdleConns(connections)
-	if !IsPostgres(place) {
-		s.db.SetMaxOpenConns(4)
-	}
+	s.db.SetMaxOpenConns(s.sql.most)
+	s.db.SetMaxIdleConns(s.sql.most)
 	s.db.SetConnMaxIdleTime(5 * time.Minute)
 	return s, nil
 }
@@ -194,8 +189,8 @@ func (s *Store) Check(ctx context.Context) (said string, err error) {
 		return said, errors.New("the server can only be read: name the primary, not a copy of it")
 	case err != nil:
 		return said, fmt.Errorf("the tables may not be written: grant the user SELECT, INSERT, UPDATE and DELETE on them: %w", err)
-	case most-taken < connections:
-		return said, fmt.Errorf("%s, and a process takes up to %d: raise max_connections", said, connections)
+	case most-taken < s.sql.most:
+		return said, fmt.Errorf("%s, and a process takes up to %d: raise max_connections", said, s.sql.most)
 	}
 	return said + ", " + time.Since(begin).Round(time.Millisecond/10).String() + " away", nil
 }
