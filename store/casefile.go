@@ -271,11 +271,11 @@ func (s *Store) Take(ctx context.Context, sweep, site, who, from string, at time
 }
 
 func take(ctx context.Context, tx *sql.Tx, sweep, site, who, from string, at time.Time) error {
-	res, err := tx.ExecContext(ctx, `UPDATE casefile SET assignee = $1, taken_ms = $2 WHERE sweep = $3 AND site = $4 AND assignee = $5`, who, at.UnixMilli(), sweep, site, from)
+	n, err := changed(tx.ExecContext(ctx, `UPDATE casefile SET assignee = $1, taken_ms = $2 WHERE sweep = $3 AND site = $4 AND assignee = $5`, who, at.UnixMilli(), sweep, site, from))
 	if err != nil {
 		return err
 	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
+	if n == 0 {
 		return ErrTaken
 	}
 	detail := ""
@@ -288,11 +288,11 @@ func take(ctx context.Context, tx *sql.Tx, sweep, site, who, from string, at tim
 // Release gives a case back that a person has.
 func (s *Store) Release(ctx context.Context, sweep, site, who string, at time.Time) error {
 	return s.logged(ctx, "give back "+site, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `UPDATE casefile SET assignee = '', taken_ms = 0 WHERE sweep = $1 AND site = $2 AND assignee = $3`, sweep, site, who)
+		n, err := changed(tx.ExecContext(ctx, `UPDATE casefile SET assignee = '', taken_ms = 0 WHERE sweep = $1 AND site = $2 AND assignee = $3`, sweep, site, who))
 		if err != nil {
 			return err
 		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
+		if n == 0 {
 			return ErrTaken
 		}
 		return note(ctx, tx, Entry{At: at, Who: who, Act: "release", Subject: sweep + "/" + site})

@@ -100,12 +100,12 @@ func (s *Store) PutToken(ctx context.Context, t Token, secret string) error {
 // RevokeToken ends a token before its time, and logs who did.
 func (s *Store) RevokeToken(ctx context.Context, id, who string, at time.Time) error {
 	return s.logged(ctx, "revoke a token", func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `UPDATE token SET revoked_ms = $1 WHERE id = $2 AND revoked_ms = 0`, at.UnixMilli(), id)
+		n, err := changed(tx.ExecContext(ctx, `UPDATE token SET revoked_ms = $1 WHERE id = $2 AND revoked_ms = 0`, at.UnixMilli(), id))
 		if err != nil {
 			return err
 		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, ErrNotFound)
+		if n == 0 {
+			return ErrNotFound
 		}
 		return note(ctx, tx, Entry{At: at, Who: who, Act: "revoke-token", Subject: id})
 	})
@@ -229,12 +229,8 @@ func (s *Store) Assign(ctx context.Context, by, to string, picks []Pick, at time
 	err = s.logged(ctx, "hand out cases", func(tx *sql.Tx) error {
 		left = nil
 		for _, p := range picks {
-			res, err := tx.ExecContext(ctx, `UPDATE casefile SET assignee = $1, taken_ms = $2 WHERE sweep = $3 AND site = $4 AND assignee = $5
-				AND status <> 'decided' AND NOT (status = 'second-reading' AND first_by = $1)`, to, at.UnixMilli(), p.Sweep, p.Site, p.From)
-			if err != nil {
-				return err
-			}
-			n, err := res.RowsAffected()
+			n, err := changed(tx.ExecContext(ctx, `UPDATE casefile SET assignee = $1, taken_ms = $2 WHERE sweep = $3 AND site = $4 AND assignee = $5
+				AND status <> 'decided' AND NOT (status = 'second-reading' AND first_by = $1)`, to, at.UnixMilli(), p.Sweep, p.Site, p.From))
 			if err != nil {
 				return err
 			}

@@ -177,11 +177,7 @@ func (s *Store) Reopen(ctx context.Context, id string) (n int, err error) {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM finding WHERE sweep = $1 AND site IN (SELECT site`+failed+`)`, args...); err != nil {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, `DELETE`+failed, args...)
-		if err != nil {
-			return err
-		}
-		gone, err := res.RowsAffected()
+		gone, err := changed(tx.ExecContext(ctx, `DELETE`+failed, args...))
 		if err != nil {
 			return err
 		}
@@ -276,13 +272,10 @@ func (s *Store) PutWord(ctx context.Context, v pc.Verdict) error {
 		return fmt.Errorf("encode the word on %s: %w", v.Site, err)
 	}
 	return s.tx(ctx, "store the word on "+v.Site, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `INSERT INTO word (sweep, site, overall, outcome, reason, cmp, rank, verdict, visits) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		n, err := changed(tx.ExecContext(ctx, `INSERT INTO word (sweep, site, overall, outcome, reason, cmp, rank, verdict, visits) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 			ON CONFLICT (sweep, site) DO UPDATE SET overall = excluded.overall, outcome = excluded.outcome, reason = excluded.reason, cmp = excluded.cmp, verdict = excluded.verdict, visits = excluded.visits WHERE word.visits <= excluded.visits`,
-			v.Sweep, v.Site, string(v.Overall), string(v.Outcome), text(v.Reason), text(v.Banner.CMP), v.Rank, string(raw), v.Visits)
-		if err != nil {
-			return err
-		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			v.Sweep, v.Site, string(v.Overall), string(v.Outcome), text(v.Reason), text(v.Banner.CMP), v.Rank, string(raw), v.Visits))
+		if err != nil || n == 0 {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM finding WHERE sweep = $1 AND site = $2`, v.Sweep, v.Site); err != nil {

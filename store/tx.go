@@ -66,6 +66,14 @@ func (s *Store) logged(ctx context.Context, what string, do func(*sql.Tx) error)
 	})
 }
 
+// changed is how many rows a statement changed: changed(tx.ExecContext(…)).
+func changed(res sql.Result, err error) (int64, error) {
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
 // again tells whether an error is that of a transaction that can be tried again:
 // PostgreSQL chose it to end a deadlock or could not put it in order, or another
 // has written the entry of the audit log that was to be the next.
