@@ -143,18 +143,22 @@ func (f *fleet) of(ctx context.Context, id string) (*follower, error) {
 		return nil, err
 	}
 	c := &follower{collector: newCollector(f.queue, f.store, sw, time.Duration(s.AgreeAfter), f.log), changed: true}
-	switch {
-	case s.Cancelled != nil:
-		c.how = queue.EndedCancelled
-	case past(s.Deadline):
-		c.how = queue.EndedDeadline
-	}
+	c.how = cutShort(s)
 	c.over.Store(c.how != "")
 	f.sweeps[id] = c
 	return c, nil
 }
 
-func past(t *time.Time) bool { return t != nil && time.Now().After(*t) }
+// cutShort is how a sweep is over before its time; "" when it is not.
+func cutShort(s queue.Sweep) queue.Ending {
+	switch {
+	case s.Cancelled != nil:
+		return queue.EndedCancelled
+	case s.Deadline != nil && time.Now().After(*s.Deadline):
+		return queue.EndedDeadline
+	}
+	return ""
+}
 
 // list takes in a part of a list and puts its first visits on the queue.
 func (f *fleet) list(ctx context.Context, id string, entries []queue.Entry) error {
@@ -247,7 +251,7 @@ func (f *fleet) again(ctx context.Context, c *follower, do string) error {
 	if err != nil {
 		return err
 	}
-	if s.Cancelled != nil || past(s.Deadline) {
+	if cutShort(s) != "" {
 		f.log.Warn("a sweep that was cancelled or is past its deadline is not taken up again; launch its list anew", "sweep", c.sweep.ID)
 		return nil
 	}
@@ -321,11 +325,8 @@ func (f *fleet) lookAt(ctx context.Context, c *follower, st queue.State) error {
 		}
 		return nil
 	}
-	switch {
-	case st.Cancelled != nil:
-		return f.end(ctx, c, queue.EndedCancelled)
-	case past(st.Deadline):
-		return f.end(ctx, c, queue.EndedDeadline)
+	if how := cutShort(st.Sweep); how != "" {
+		return f.end(ctx, c, how)
 	}
 	if !c.changed && time.Since(c.told) < retell {
 		return nil
