@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -207,11 +206,10 @@ func (r *run) aside(ctx context.Context, choice Choice, during pc.MarkName, laye
 	if err := r.shot(ctx, during, layer); err != nil {
 		return choice, err
 	}
-	if i := slices.IndexFunc(r.page.Nodes, func(n pc.Node) bool { return n.Backend == id && id != 0 }); i >= 0 {
-		choice.Node = i
-		return choice, nil
+	if choice.Node = indexOf(r.page, id); choice.Node < 0 {
+		return choice, errUnseen
 	}
-	return choice, errUnseen
+	return choice, nil
 }
 
 // press scrolls the control into view and clicks it with trusted mouse events
@@ -323,7 +321,7 @@ func overPage(p *pc.Page, node int) bool {
 
 // lies tells whether a node of the page, by its backend id, is the given one or lies inside it.
 func lies(p *pc.Page, node int, backend int64) bool {
-	for i := slices.IndexFunc(p.Nodes, func(n pc.Node) bool { return n.Backend == backend && backend != 0 }); i >= 0; i = p.Nodes[i].Parent {
+	for i := indexOf(p, backend); i >= 0; i = p.Nodes[i].Parent {
 		if i == node {
 			return true
 		}
@@ -399,13 +397,14 @@ func (r *run) effect(ctx context.Context, choice Choice) (string, error) {
 	return effect, nil
 }
 
-func find(p *pc.Page, backend int64) *pc.Node {
+// indexOf finds a node in a tree by Chrome's id of it; -1: it is not there.
+func indexOf(p *pc.Page, backend int64) int {
 	for i := range p.Nodes {
 		if p.Nodes[i].Backend == backend && backend != 0 {
-			return &p.Nodes[i]
+			return i
 		}
 	}
-	return nil
+	return -1
 }
 
 // rootOf tells documents apart: the node id of the first element.
@@ -423,7 +422,7 @@ func rootOf(p *pc.Page) int64 {
 // classes say. The node's own classes change when the mouse is over it, so only
 // its switch counts.
 func stateAround(p *pc.Page, backend int64) string {
-	at := slices.IndexFunc(p.Nodes, func(n pc.Node) bool { return n.Backend == backend && backend != 0 })
+	at := indexOf(p, backend)
 	if at < 0 {
 		return ""
 	}
@@ -462,8 +461,12 @@ func stateAround(p *pc.Page, backend int64) string {
 // shownIn tells whether a node is still to be seen: laid out, on the screen, and
 // neither it nor what holds it hidden or faded out.
 func shownIn(p *pc.Page, backend int64) bool {
-	n := find(p, backend)
-	if n == nil || n.Box == nil || n.Box.Intersect(pc.Box{W: float64(p.Width), H: float64(p.Height)}).Empty() {
+	at := indexOf(p, backend)
+	if at < 0 {
+		return false
+	}
+	n := &p.Nodes[at]
+	if n.Box == nil || n.Box.Intersect(pc.Box{W: float64(p.Width), H: float64(p.Height)}).Empty() {
 		return false
 	}
 	if n.Style != nil && n.Style.Visibility == "hidden" {

@@ -21,6 +21,10 @@
 //	one inner page, checkpoint "inner"
 //	accept only: the way back, "withdrawn", reload, "return"
 //
+// A press takes a control that can be seen. A dialog over it is put aside first,
+// where the chooser knows how; what a way back opened out of sight, at the top of
+// the page, is turned back to.
+//
 // Idle touches nothing. Where nothing asks in idle, the mouse is moved and its
 // wheel turned before the others give up, because some banners wait for that.
 // Two more scenarios are run where the banner suggests that they count: it is

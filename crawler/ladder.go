@@ -187,7 +187,7 @@ func groupMemory(group int) (held int64, biggest int) {
 }
 
 // members are the processes of a group. The kernel is asked for the group of
-// each, which costs a hundredth of reading a file of it.
+// each, which costs a small part of reading a file of it.
 func members(group int) (pids []int) {
 	proc, err := os.Open("/proc")
 	if err != nil {
