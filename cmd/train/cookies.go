@@ -35,21 +35,12 @@ type adMarks struct {
 }
 
 func (m *adMarks) count(site string, said, is bool) {
-	for _, x := range []*precisionAnd{m.half(site), &m.All} {
-		if said {
-			x.Precision.Count(is)
-		}
-		if is {
-			x.Recall.Count(said)
-		}
-	}
-}
-
-func (m *adMarks) half(site string) *precisionAnd {
+	m.All.count(said, is)
 	if heldBack(site) {
-		return &m.HeldBack
+		m.HeldBack.count(said, is)
+	} else {
+		m.Open.count(said, is)
 	}
-	return &m.Open
 }
 
 // heldBack tells whether nobody looks at the rows of a site, so that its half of

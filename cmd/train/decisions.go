@@ -80,12 +80,7 @@ func (a *accuracy) decisions(file string, cls *classifier.Classifier) error {
 				host = site
 			}
 			now := strings.HasPrefix(string(cls.StorageRow(site, &pc.StorageItem{Kind: i.Kind, Name: i.Name, Host: host, Request: -1}, false).Class), "nonexempt-")
-			if now {
-				m.Items.Precision.Count(right)
-			}
-			if right {
-				m.Items.Recall.Count(now)
-			}
+			m.Items.count(now, right)
 		}
 	}
 }

@@ -36,6 +36,23 @@ type precisionAnd struct {
 	Recall    figures.Share `json:"recall"`
 }
 
+// count adds one that was said to be of a class, or not, and is of it, or not.
+func (x *precisionAnd) count(said, is bool) {
+	if said {
+		x.Precision.Count(is)
+	}
+	if is {
+		x.Recall.Count(said)
+	}
+}
+
+func (x precisionAnd) f1() float64 {
+	if p, r := x.Precision.Value(), x.Recall.Value(); p+r > 0 {
+		return 2 * p * r / (p + r)
+	}
+	return 0
+}
+
 type bin struct {
 	From, To, Said float64
 	Right          figures.Share
@@ -110,9 +127,7 @@ func mark(s set, read func(string) (string, float64), seen map[string]bool) *mar
 			continue
 		}
 		n++
-		if p, r := x.Precision.Value(), x.Recall.Value(); p+r > 0 {
-			m.MacroF1 += 2 * p * r / (p + r)
-		}
+		m.MacroF1 += x.f1()
 	}
 	m.MacroF1 /= float64(max(1, n))
 	return m

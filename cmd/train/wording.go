@@ -70,13 +70,7 @@ func (a *accuracy) wording(data string, cls *classifier.Classifier) error {
 		for _, t := range texts {
 			got := flags(cls, t.text, t.lang)
 			for _, f := range wordingFlags {
-				x, said, is := m.Made[set][f], got[f], slices.Contains(kinds[t.role], f)
-				if said {
-					x.Precision.Count(is)
-				}
-				if is {
-					x.Recall.Count(said)
-				}
+				m.Made[set][f].count(got[f], slices.Contains(kinds[t.role], f))
 			}
 		}
 	}
@@ -176,11 +170,4 @@ func (m *wordingMarks) markdown(w io.Writer) {
 	for _, r := range m.Real {
 		p("| %s | %s | %s | %s |\n", r.What, r.Flag, map[bool]string{true: "all", false: "none, or few"}[r.Should], percent(r.Called))
 	}
-}
-
-func (x precisionAnd) f1() float64 {
-	if p, r := x.Precision.Value(), x.Recall.Value(); p+r > 0 {
-		return 2 * p * r / (p + r)
-	}
-	return 0
 }
