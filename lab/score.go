@@ -329,18 +329,25 @@ func (s *Score) Markdown(w io.Writer) {
 		p("| %s | %v | %v |\n", a, s.Controls[a].Precision, s.Controls[a].Recall)
 	}
 	p("\n## Purposes\n\nItems that were there are in the verdict: %v. Rows are true classes, columns what was said.\n\n", s.Seen)
+	MarkdownCounts(w, " ", s.Classes)
+}
+
+// MarkdownCounts writes how often what is one thing (rows) was said to be another
+// (columns). corner is the first cell of the head, spaces and all.
+func MarkdownCounts(w io.Writer, corner string, counts map[string]map[string]int) {
+	p := func(format string, a ...any) { fmt.Fprintf(w, format, a...) }
 	cols := map[string]bool{}
-	for _, m := range s.Classes {
+	for _, m := range counts {
 		for c := range m {
 			cols[c] = true
 		}
 	}
 	names := slices.Sorted(maps.Keys(cols))
-	p("| | %s |\n|---|%s\n", strings.Join(names, " | "), strings.Repeat("---:|", len(names)))
-	for _, c := range slices.Sorted(maps.Keys(s.Classes)) {
+	p("|%s| %s |\n|---|%s\n", corner, strings.Join(names, " | "), strings.Repeat("---:|", len(names)))
+	for _, c := range slices.Sorted(maps.Keys(counts)) {
 		p("| %s |", c)
 		for _, n := range names {
-			p(" %d |", s.Classes[c][n])
+			p(" %d |", counts[c][n])
 		}
 		p("\n")
 	}

@@ -15,6 +15,7 @@ import (
 	pc "pecrawler"
 	"pecrawler/classifier"
 	"pecrawler/figures"
+	"pecrawler/lab"
 )
 
 // cookieMarks compares purposes with what consent managers of sites declared.
@@ -192,19 +193,5 @@ func (m *cookieMarks) markdown(w io.Writer) {
 		}
 		p("\n")
 	}
-	cols := map[string]bool{}
-	for _, t := range m.Table {
-		for c := range t {
-			cols[c] = true
-		}
-	}
-	names := slices.Sorted(maps.Keys(cols))
-	p("| declared | %s |\n|---|%s\n", strings.Join(names, " | "), strings.Repeat("---:|", len(names)))
-	for _, l := range slices.Sorted(maps.Keys(m.Table)) {
-		p("| %s |", l)
-		for _, c := range names {
-			p(" %d |", m.Table[l][c])
-		}
-		p("\n")
-	}
+	lab.MarkdownCounts(w, " declared ", m.Table)
 }
