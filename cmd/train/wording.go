@@ -94,15 +94,21 @@ func (m *wordingMarks) real(data string, cls *classifier.Classifier) error {
 	if data == "" {
 		return nil
 	}
-	count := func(what, flag string, should bool, texts []string) {
+	count := func(what string, should bool, texts []string, which ...string) {
 		if len(texts) == 0 {
 			return
 		}
-		r := realMarks{What: what, Flag: flag, Should: should}
-		for _, t := range texts {
-			r.Called.Count(flags(cls, t, "")[flag])
+		marks := make([]realMarks, len(which))
+		for i, flag := range which {
+			marks[i] = realMarks{What: what, Flag: flag, Should: should}
 		}
-		m.Real = append(m.Real, r)
+		for _, t := range texts {
+			got := flags(cls, t, "")
+			for i, flag := range which {
+				marks[i].Called.Count(got[flag])
+			}
+		}
+		m.Real = append(m.Real, marks...)
 	}
 	banners, err := table(filepath.Join(data, "classifier", "banner-texts.tsv"))
 	if err != nil {
@@ -117,10 +123,8 @@ func (m *wordingMarks) real(data string, cls *classifier.Classifier) error {
 			bodies = append(bodies, r["text"])
 		}
 	}
-	count("notices that take going on for consent (cookie-notice, eight languages)", classifier.FlagImplied, true, implied)
-	for _, f := range []string{classifier.FlagImplied, classifier.FlagMisleading, classifier.FlagPay, classifier.FlagShame} {
-		count("texts of consent managers that leave a choice, ten languages", f, false, bodies)
-	}
+	count("notices that take going on for consent (cookie-notice, eight languages)", true, implied, classifier.FlagImplied)
+	count("texts of consent managers that leave a choice, ten languages", false, bodies, classifier.FlagImplied, classifier.FlagMisleading, classifier.FlagPay, classifier.FlagShame)
 	patterns, err := table(filepath.Join(data, "classifier", "wording-ec-darkpattern.tsv"))
 	if err != nil {
 		return err
@@ -134,10 +138,8 @@ func (m *wordingMarks) real(data string, cls *classifier.Classifier) error {
 			no = append(no, t)
 		}
 	}
-	count("refusals on shops' offers that were collected as misdirection", classifier.FlagShame, true, no)
-	for _, f := range wordingFlags {
-		count("texts of shops that are no dark pattern", f, false, shop)
-	}
+	count("refusals on shops' offers that were collected as misdirection", true, no, classifier.FlagShame)
+	count("texts of shops that are no dark pattern", false, shop, wordingFlags...)
 	overlays, err := table(filepath.Join(data, "overlays", "overlay-texts-llm-labelled.csv"))
 	if err != nil {
 		return err
@@ -148,9 +150,7 @@ func (m *wordingMarks) real(data string, cls *classifier.Classifier) error {
 			off = append(off, r["text"])
 		}
 	}
-	for _, f := range wordingFlags {
-		count("overlays that are no cookie banner, by a language model's label", f, false, off)
-	}
+	count("overlays that are no cookie banner, by a language model's label", false, off, wordingFlags...)
 	return nil
 }
 
