@@ -33,11 +33,12 @@ func ourGrammar(roles []string) ([]row, error) {
 	}
 	var out []row
 	for _, f := range files {
-		raw, err := grammars.ReadFile("grammar/" + f.Name())
+		name := "grammar/" + f.Name()
+		raw, err := grammars.ReadFile(name)
 		if err != nil {
 			return nil, err
 		}
-		rs, err := sentences(strings.TrimSuffix(f.Name(), ".txt"), string(raw), roles)
+		rs, err := sentences(name, string(raw), roles)
 		if err != nil {
 			return nil, err
 		}
@@ -46,7 +47,9 @@ func ourGrammar(roles []string) ([]row, error) {
 	return out, nil
 }
 
-func sentences(name, text string, roles []string) ([]row, error) {
+// sentences makes those of one file; its path is their source.
+func sentences(file, text string, roles []string) ([]row, error) {
+	source := strings.ReplaceAll(strings.TrimSuffix(file, ".txt"), "/", "-")
 	var out []row
 	lang := ""
 	slots := map[string][]string{}
@@ -54,7 +57,7 @@ func sentences(name, text string, roles []string) ([]row, error) {
 	lines := strings.Split(text, "\n")
 	for at, line := range lines {
 		fault := func(format string, a ...any) error {
-			return fmt.Errorf("grammar/%s.txt:%d: %w", name, at+1, fmt.Errorf(format, a...))
+			return fmt.Errorf("%s:%d: %w", file, at+1, fmt.Errorf(format, a...))
 		}
 		head := templateHead.FindStringSubmatch(line)
 		switch k, v, set := strings.Cut(line, "="); {
@@ -84,7 +87,7 @@ func sentences(name, text string, roles []string) ([]row, error) {
 					return nil, fault("%w", err)
 				}
 				for _, s := range made {
-					out = append(out, row{"grammar-" + name, lang, head[1], s})
+					out = append(out, row{source, lang, head[1], s})
 				}
 			}
 		case !set || strings.TrimSpace(k) == "" || v == "":

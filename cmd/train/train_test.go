@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"pecrawler/classifier"
@@ -25,8 +26,8 @@ func TestGrammar(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"lang en\nacept: accept", "lang en\naccept: {none} all", "lang en\nwhat is this"} {
-		if _, err := sentences("x", bad, roles()); err == nil {
-			t.Errorf("no error: %q", bad)
+		if _, err := sentences("wording/x.txt", bad, roles()); err == nil || !strings.HasPrefix(err.Error(), "wording/x.txt:2: ") {
+			t.Errorf("%q: %v", bad, err)
 		}
 	}
 	made, err := expand("{a} {b}", map[string][]string{"a": {"1", "2", ""}, "b": {"x", "y"}}, 100)

@@ -55,11 +55,12 @@ func (a *accuracy) wording(data string, cls *classifier.Classifier) error {
 	m := &wordingMarks{Made: map[string]map[string]*precisionAnd{}}
 	a.Wording = m
 	for _, set := range madeBanners {
-		raw, err := saidOnBanners.ReadFile("wording/" + set + ".txt")
+		file := "wording/" + set + ".txt"
+		raw, err := saidOnBanners.ReadFile(file)
 		if err != nil {
 			return err
 		}
-		texts, err := sentences(set, string(raw), slices.Sorted(maps.Keys(kinds)))
+		texts, err := sentences(file, string(raw), slices.Sorted(maps.Keys(kinds)))
 		if err != nil {
 			return err
 		}
