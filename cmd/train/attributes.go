@@ -31,22 +31,16 @@ func namedControls(cache string) ([]named, error) {
 		return nil, err
 	}
 	type step = map[string]json.RawMessage
-	var file struct {
-		Autoconsent []struct {
-			Name          string
-			OptIn, OptOut []step
-		}
+	type rule struct {
+		Name          string
+		OptIn, OptOut []step
 	}
+	var file struct{ Autoconsent []rule }
 	if err := json.Unmarshal(raw, &file); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	rules := file.Autoconsent
-	slices.SortFunc(rules, func(a, b struct {
-		Name          string
-		OptIn, OptOut []step
-	}) int {
-		return strings.Compare(a.Name, b.Name)
-	})
+	slices.SortFunc(rules, func(a, b rule) int { return strings.Compare(a.Name, b.Name) })
 	seen := map[string]bool{}
 	var out []named
 	for i, r := range rules {
