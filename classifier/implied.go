@@ -3,12 +3,18 @@ package classifier
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
-// going is how a language says that going on is taken for consent: a way of
+// goesOn is how a language says that going on is taken for consent: a way of
 // going on, and in the same sentence, after it, the consent. first finds where
 // looking for the whole, which takes longer, is worth it.
-var going = func() []struct{ first, whole *regexp.Regexp } {
+type goesOn struct{ first, whole *regexp.Regexp }
+
+// going are the languages' ways. They are constant, and compiled when a text is
+// first asked for them: that is a third of what compiling this package takes, and
+// most commands ask for none.
+var going = sync.OnceValue(func() []goesOn {
 	const (
 		doing = `(?:simply |just |further |\pL+ing (?:or|and) )?(?:continuing|carrying on|going on|keeping|using|browsing|visiting|accessing|entering|navigating|scrolling|staying|remaining|interacting|proceeding|viewing|surfing|closing|dismissing|ignoring|moving|doing nothing|not (?:chang|disabl|alter|adjust|object|opt|choos|respond)ing|` + anywhere + `)`
 		does  = `(?:simply |just |still |then )?(?:continue|carry on|go on|keep|use|browse|visit|access|navigate|scroll|stay|remain|interact|proceed|view|close|dismiss|ignore|move|do nothing|take no action|` + unchanged + `|` + anywhere + `)`
@@ -18,11 +24,11 @@ var going = func() []struct{ first, whole *regexp.Regexp } {
 		you   = `(?:you(?:'re|'ll|r)? |you are )[^.,;:]{0,25}?` + agree
 		taken = `(?:assum|presum|suppos|take it|tak(?:e|en) (?:this|that|to|as)|deem|consider|treat|understand)\pL*[^.]{0,60}?` + okay
 	)
-	both := func(by, consent string) struct{ first, whole *regexp.Regexp } {
+	both := func(by, consent string) goesOn {
 		by = `(?:^|[^\pL])(?:` + by + `)`
-		return struct{ first, whole *regexp.Regexp }{regexp.MustCompile(by), regexp.MustCompile(by + `[^!?\n]{0,140}?(?:` + consent + `)`)}
+		return goesOn{regexp.MustCompile(by), regexp.MustCompile(by + `[^!?\n]{0,140}?(?:` + consent + `)`)}
 	}
-	return []struct{ first, whole *regexp.Regexp }{
+	return []goesOn{
 		both(`(?:by|in|through|when|while|on) `+doing+`|(?:if|when|whenever|should|once|as long as) you `+does+`|unless you (?:change|disable|have|adjust|object|opt)`, you+`|`+taken),
 		both(use, `(?:means?|impl(?:y|ies)|constitutes?|signif(?:y|ies)|indicates?|counts? as|amounts? to|confirms?|(?:is|are|be) (?:taken|considered|deemed|treated|regarded|understood))(?:[^\pL][^.]{0,60}?)?`+okay),
 		both(you, ` (?:by|if you) (?:`+doing+`|`+does+`)`),
@@ -39,7 +45,7 @@ var going = func() []struct{ first, whole *regexp.Regexp } {
 		both(`ao (?:continuar|navegar|utilizar|usar|percorrer|rolar|permanecer|fechar)|se (?:você )?(?:continuar|permanecer|navegar)`, `concord|aceit|consent`),
 		both(`continuând|navigând|derulând|utilizând|folosind|rămânând|dacă (?:continuați|continui|rămâneți|navigați)`, `acord|accept|consim`),
 	}
-}()
+})
 
 const (
 	anywhere  = `click(?:ing)? (?:anywhere|(?:on )?(?:an?y?|another) (?:links?|pages?|parts?|other\pL*)|outside|off|or navigat\pL+)` // no press of a control
@@ -58,11 +64,11 @@ var elsewhere = regexp.MustCompile(`terms|conditions|privacy (?:policy|notice|st
 // implies returns the words of a sentence that take going on for consent; "" for
 // none. said is normalised.
 func implies(said string) string {
-	for i := range going {
-		if !going[i].first.MatchString(said) {
+	for _, g := range going() {
+		if !g.first.MatchString(said) {
 			continue
 		}
-		at := going[i].whole.FindStringIndex(said)
+		at := g.whole.FindStringIndex(said)
 		if at == nil {
 			continue
 		}
