@@ -104,10 +104,13 @@ func grammar() []phrase {
 	}
 }
 
+// alike makes one sign of those that look alike. It is constant.
+var alike = strings.NewReplacer("’", "'", "‘", "'", "ʼ", "'", "‑", "-", "–", "-", "\u00a0", " ")
+
 // normal brings a text to the form that the grammar reads.
 func normal(s string) string {
 	s = strings.ToLower(strings.ToValidUTF8(s, ""))
-	s = strings.NewReplacer("’", "'", "‘", "'", "ʼ", "'", "‑", "-", "–", "-", "\u00a0", " ").Replace(s)
+	s = alike.Replace(s)
 	s = strings.Join(strings.Fields(s), " ")
 	return strings.TrimFunc(s, func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsPunct(r) && r != '\'' || unicode.IsSymbol(r) && r != '×' && r != '✕' && r != '✖' && r != '✗' && r != '╳'
