@@ -273,11 +273,6 @@ var countsVisits = toldRE(`(?:use|uses|using|with|collect|collects)(?: our| its)
 	`(?:cyfrif|mesur) (?:ymweliad|ymwelwyr)`, `(?:ystadegau|hystadegau|dadansoddeg) (?:ymwelwyr|ein hunain|gwe)`, `zähl\pL+ (?:wir )?(?:die )?besuche`, `(?:besuchs?|zugriffs|web|nutzungs)-?statistik`, `compt\pL+ les visites`, `mesure d'audience`, `statistiques de (?:visite|fréquentation)`, `cont\pL+ (?:las|le|as) visit\pL+`, `estad[ií]sticas de (?:visitas|uso)`,
 	`statistiche (?:di|sulle) visit`, `tel(?:t|len) (?:de )?bezoeken`, `bezoek(?:ers)?statistieken`, `licz\pL+ wizyt`, `statystyk\pL* (?:odwiedzin|wizyt)`, `estatísticas de (?:visitas|utilização)`, `număr\pL+ vizit`, `räknar besök`, `besöksstatistik`, `tæller besøg`, `besøgsstatistik`)
 
-// onlyLoose tells whether a text has none but loose words.
-func onlyLoose(low string) bool {
-	return !slices.ContainsFunc(storageWords(), func(w string) bool { return !slices.Contains(loose(), w) && strings.Contains(low, w) })
-}
-
 // rate scores one container; nil when it cannot be a banner at all.
 func (c *Classifier) rate(t *tree, i int, hinted, over bool, layer int) *candidate {
 	text := t.text(i, 12_000)
@@ -297,10 +292,13 @@ func (c *Classifier) rate(t *tree, i int, hinted, over bool, layer int) *candida
 		return nil // nobody sees it
 	}
 	low := strings.ToLower(text)
-	words := 0
+	words, strict := 0, 0 // strict are those that are not loose
 	for _, w := range storageWords() {
 		if strings.Contains(low, w) {
 			words++
+			if !slices.Contains(loose(), w) {
+				strict++
+			}
 		}
 	}
 	// A notice of statistics without consent offers to switch them off, and may speak of nothing else.
@@ -338,7 +336,7 @@ func (c *Classifier) rate(t *tree, i int, hinted, over bool, layer int) *candida
 	if n > 0 {
 		cd.add(min(2.4, 1.2*n), fmt.Sprintf("%.0f of accept, reject, settings", n))
 	}
-	if words > 0 && !hinted && !sentence && !counts && n < 3 && layer == 1 && onlyLoose(low) && !slices.ContainsFunc(controls, func(ct pc.Control) bool { return ct.Action != pc.ActPolicy && outright.MatchString(normal(ct.Text)) }) {
+	if words > 0 && strict == 0 && !hinted && !sentence && !counts && n < 3 && layer == 1 && !slices.ContainsFunc(controls, func(ct pc.Control) bool { return ct.Action != pc.ActPolicy && outright.MatchString(normal(ct.Text)) }) {
 		cd.add(-1.5, "none of its words or controls is about storage alone")
 	}
 	if roles[pc.ActSave] || roles[pc.ActAcknowledge] {
