@@ -109,7 +109,7 @@ func (cd *candidate) add(points float64, why string) {
 // showed by itself, 2 after opening settings; controls carry it.
 func (c *Classifier) Banner(p *pc.Page, layer int) (pc.Banner, bool) {
 	t := c.newTree(p)
-	best := c.best(t, layer)
+	best := t.best(c.candidates(t, layer))
 	if best == nil {
 		return pc.Banner{}, false
 	}
@@ -131,9 +131,9 @@ func certainty(score float64) float64 {
 }
 
 // best returns the container with the highest score; of equal ones the smallest.
-func (c *Classifier) best(t *tree, layer int) *candidate {
+func (t *tree) best(of []*candidate) *candidate {
 	var best *candidate
-	for _, cd := range c.candidates(t, layer) {
+	for _, cd := range of {
 		if cd.score < threshold {
 			continue
 		}

@@ -21,17 +21,19 @@ type Reading struct {
 	c     *Classifier
 	t     *tree
 	layer int
-	asks  *candidate // what asks; nil when nothing does
+	could []*candidate // what could be what asks
+	asks  *candidate   // what asks; nil when nothing does
 }
 
 // Read looks for what asks on a page: the banner, or what lies on top after the
 // settings were opened. That is nearly all the work of a choice.
 func (c *Classifier) Read(layer int, p *pc.Page) *Reading {
 	r := &Reading{c: c, t: c.newTree(p), layer: layer}
+	r.could = c.candidates(r.t, layer)
 	if layer > 1 {
-		r.asks = c.topmost(r.t, layer)
+		r.asks = r.t.topmost(r.could)
 	} else {
-		r.asks = c.best(r.t, layer)
+		r.asks = r.t.best(r.could)
 	}
 	return r
 }
@@ -87,12 +89,12 @@ func (r *Reading) aside() (Choice, bool) {
 	if over < 0 {
 		return Choice{}, false
 	}
-	for _, cd := range c.candidates(t, 1) {
+	for _, cd := range r.could {
 		if cd.score >= threshold && cd.node >= over && cd.node < t.end[over] {
 			return Choice{}, false
 		}
 	}
-	controls := c.controls(t, over, 1)
+	controls := c.controls(t, over, r.layer)
 	for _, a := range []pc.Action{pc.ActClose, pc.ActReject} {
 		for _, ct := range controls {
 			bare := a == pc.ActReject && !strings.Contains(normal(ct.Text), " ") // “No” alone answers a question: whether one is of age
@@ -171,10 +173,10 @@ func (r *Reading) answer(goal pc.Goal) (Choice, bool) {
 
 // topmost is the banner part that lies on top: after opening settings the first
 // layer may still show below.
-func (c *Classifier) topmost(t *tree, layer int) *candidate {
+func (t *tree) topmost(of []*candidate) *candidate {
 	var best *candidate
 	top := -1
-	for _, cd := range c.candidates(t, layer) {
+	for _, cd := range of {
 		if cd.score < threshold-.7 {
 			continue
 		}
