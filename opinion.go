@@ -1,5 +1,7 @@
 package pecrawler
 
+import "strings"
+
 // Ref points into a bundle: "idle/requests/17", "reject/storage/3",
 // "idle/pages/0#120" (node 120 of that page tree), "idle/screens/0".
 type Ref string
@@ -155,6 +157,12 @@ const (
 	NonExemptOther        Class = "nonexempt-other"
 	Unknown               Class = "unknown"
 )
+
+// Exempt tells whether what is of the class needs no consent.
+func (c Class) Exempt() bool { return strings.HasPrefix(string(c), "exempt-") }
+
+// NonExempt tells whether what is of the class needs consent, and can flag.
+func (c Class) NonExempt() bool { return strings.HasPrefix(string(c), "nonexempt-") }
 
 // Purpose is the opinion about one stored item or one request.
 type Purpose struct {

@@ -41,7 +41,7 @@ func (s *sight) alias(host string) (hostEntry, bool) {
 					return e, true
 				}
 			}
-			if e, ok := s.c.host(cname, "/"); ok && (strings.HasPrefix(string(e.class), "nonexempt-") || e.class == pc.ConditionalStatistics) {
+			if e, ok := s.c.host(cname, "/"); ok && (e.class.NonExempt() || e.class == pc.ConditionalStatistics) {
 				return e, true
 			}
 		}

@@ -165,7 +165,7 @@ func shortMemory(capt *pc.Capture, a *pc.Annotations, acted int64) (pc.Signal, b
 	for i := range a.Storage {
 		p := &a.Storage[i]
 		k, ok := indexIn(p.Ref, capt.Scenario, "storage", len(capt.Storage))
-		if !ok || p.Class == pc.ConditionalStatistics || strings.HasPrefix(string(p.Class), "nonexempt-") || p.Kind == pc.SessionStorage {
+		if !ok || p.Class == pc.ConditionalStatistics || p.Class.NonExempt() || p.Kind == pc.SessionStorage {
 			continue
 		}
 		it := &capt.Storage[k]

@@ -73,7 +73,7 @@ func embeds(s *sight) []pc.Signal {
 		at, strongest := h.r.At, false
 		for i := range s.storage {
 			it := &s.capt.Storage[i]
-			if s.storage[i].Phase != h.phase || !s.embedded(h, it) || strings.HasPrefix(string(s.storage[i].Class), "exempt-") || optOut(it.Value) {
+			if s.storage[i].Phase != h.phase || !s.embedded(h, it) || s.storage[i].Class.Exempt() || optOut(it.Value) {
 				continue
 			}
 			refs, names, at = append(refs, s.item(i)), append(names, it.Name), max(at, it.At)

@@ -104,7 +104,7 @@ func fingerprints(s *sight) []pc.Signal {
 		sig.Confidence = .6
 		ways := fmt.Sprintf("%s and %d other properties", named(rd.strong), len(rd.weak))
 		switch {
-		case defence.MatchString(script) || defence.MatchString(h.r.URL) || strings.HasPrefix(string(h.class), "exempt-"):
+		case defence.MatchString(script) || defence.MatchString(h.r.URL) || h.class.Exempt():
 			sig.Class, sig.Why = pc.ExemptStrict, fmt.Sprintf("a script read %s and sent something to %s, which protects against bots or fraud", ways, sig.Host)
 		case sure:
 			sig.Confidence, sig.Why = .9, fmt.Sprintf("a script read %s of the device and then sent what it had found to %s", ways, sig.Host)

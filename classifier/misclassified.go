@@ -77,7 +77,7 @@ func fired(a *pc.Annotations) []seenItem {
 	for _, list := range [][]pc.Purpose{a.Storage, a.Requests} {
 		for i := range list {
 			p := &list[i]
-			if !strings.HasPrefix(string(p.Class), "nonexempt-") || p.Confidence < .8 {
+			if !p.Class.NonExempt() || p.Confidence < .8 {
 				continue
 			}
 			f := seenItem{p: p, names: products[p.Entity]}

@@ -199,12 +199,12 @@ func (c *Classifier) storageOf(site string, it *pc.StorageItem, valued bool) pc.
 		if it.Name != e.name && !(e.prefix && strings.HasPrefix(it.Name, e.name)) {
 			continue
 		}
-		if other && e.entity == "" && strings.HasPrefix(string(e.class), "exempt-") {
+		if other && e.entity == "" && e.class.Exempt() {
 			// Many use the name; what a site needs is not told by what another party calls its own.
 			p.Why = fmt.Sprintf("the name is that of “%s”, but it is another party's", e.what)
 			break
 		}
-		advert := strings.HasPrefix(string(e.class), "nonexempt-")
+		advert := e.class.NonExempt()
 		switch {
 		case advert && valued && optOut(it.Value):
 			p.Entity = e.entity
@@ -233,7 +233,7 @@ func (c *Classifier) storageOf(site string, it *pc.StorageItem, valued bool) pc.
 	}
 	if e, ok := c.host(it.Host, "/"); ok && other {
 		p.Entity = e.entity
-		if strings.HasPrefix(string(e.class), "nonexempt-") && it.Kind == pc.Cookie && identifier(it.Value) && (it.Lifetime > 24*3600) {
+		if e.class.NonExempt() && it.Kind == pc.Cookie && identifier(it.Value) && (it.Lifetime > 24*3600) {
 			p.Class, p.Sub = e.class, e.sub
 			p.Claim = pc.Claim{Confidence: .9, Basis: "domain-list", Why: fmt.Sprintf("its host belongs to %s (%s), its value can tell visitors apart, and it is kept for %d days", e.entity, e.what, it.Lifetime/86400)}
 			return p
@@ -285,7 +285,7 @@ func (c *Classifier) requestPurposes(capt *pc.Capture) []pc.Purpose {
 			p.Why = fmt.Sprintf("its host belongs to %s (%s, by third-party-web), which does not tell what the request is for", o.entity, o.kind)
 		}
 		p.CarriesID = carriesID(r, ids)
-		if state, ok := consentMode(u); ok && state == "denied" && strings.HasPrefix(string(p.Class), "nonexempt-") && !p.CarriesID {
+		if state, ok := consentMode(u); ok && state == "denied" && p.Class.NonExempt() && !p.CarriesID {
 			p.Class = pc.Unknown
 			p.Claim = pc.Claim{Basis: "behaviour", Why: "the tag says that consent is denied, and the request carries no identifier", Refs: p.Refs}
 		}

@@ -171,7 +171,7 @@ func (s *sight) findNumbers(all map[pc.Scenario]*pc.Capture) {
 	}
 	for i := range s.capt.Storage {
 		it := &s.capt.Storage[i]
-		if i >= len(s.storage) || strings.HasPrefix(string(s.storage[i].Class), "exempt-") || consentName.MatchString(it.Name) || visitName.MatchString(it.Name) || len(s.numbers) > 2000 {
+		if i >= len(s.storage) || s.storage[i].Class.Exempt() || consentName.MatchString(it.Name) || visitName.MatchString(it.Name) || len(s.numbers) > 2000 {
 			continue
 		}
 		if it.Kind == pc.SessionStorage || it.Kind == pc.CacheStorage || it.Kind == pc.Cookie && it.Lifetime < keptLong {

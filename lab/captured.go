@@ -99,7 +99,7 @@ func (s *CaptureScore) item(x *Site, it Item, c *pc.Capture, wrong func(string, 
 	}
 	st := &c.Storage[i]
 	s.Attributed.Count(st.SetBy != "" || st.Request >= 0)
-	if c.Scenario == pc.Accept && !slices.Contains(it.When, string(pc.Idle)) && !strings.HasPrefix(it.Class, "exempt-") {
+	if c.Scenario == pc.Accept && !slices.Contains(it.When, string(pc.Idle)) && !pc.Class(it.Class).Exempt() {
 		after := st.First != pc.MarkSettled && c.PhaseAt(st.At) == pc.PhaseAccept
 		if s.Phase.Count(after); !after {
 			wrong("%s: the %s %s of %s is said to be there %s, at %s", c.Scenario, it.Kind, it.Name, it.Host, c.PhaseAt(st.At), st.First)

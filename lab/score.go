@@ -232,7 +232,7 @@ func (s *Score) items(x *Site, v *pc.Verdict, of []*Slice) {
 			list = v.Requests
 		}
 		for _, when := range it.When {
-			if strings.HasPrefix(it.Class, "exempt-") && x.Spec != nil && x.Spec.Banner != "" && when != "accept" {
+			if pc.Class(it.Class).Exempt() && x.Spec != nil && x.Spec.Banner != "" && when != "accept" {
 				continue // a choice is remembered only where it could be made
 			}
 			is := func(o pc.ItemSummary) bool {

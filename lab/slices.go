@@ -5,7 +5,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 
 	pc "pecrawler"
 )
@@ -55,8 +54,8 @@ func (x *Slice) purpose(is, said string) {
 	if said != string(pc.Unknown) {
 		x.Purposes.Count(said == is)
 	}
-	if strings.HasPrefix(is, "exempt-") {
-		x.Harsh.Count(strings.HasPrefix(said, "nonexempt-"))
+	if pc.Class(is).Exempt() {
+		x.Harsh.Count(pc.Class(said).NonExempt())
 	}
 }
 

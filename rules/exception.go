@@ -42,7 +42,7 @@ func readExceptions(raw []byte) ([]Exception, error) {
 				return nil, fmt.Errorf("%s: exception %d: %w", exceptionsFile, i+1, err)
 			}
 		}
-		if !strings.HasPrefix(string(e.Class), "nonexempt-") || e.Cite == "" {
+		if !e.Class.NonExempt() || e.Cite == "" {
 			return nil, fmt.Errorf("%s: exception %d: want a class that needs consent, and the law in cite", exceptionsFile, i+1)
 		}
 	}

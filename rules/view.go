@@ -27,7 +27,7 @@ func view(d *pc.Dossier, exceptions []Exception) map[string]any {
 		}
 		for _, list := range [][]Item{scenes[s].Storage, scenes[s].Requests} {
 			for _, it := range list {
-				if strings.HasPrefix(it.Class, "nonexempt-") && it.Confidence >= sure && (it.Kind != "" || it.CarriesID) {
+				if pc.Class(it.Class).NonExempt() && it.Confidence >= sure && (it.Kind != "" || it.CarriesID) {
 					site.NonExempt = append(site.NonExempt, it.Ref)
 				}
 			}

@@ -161,7 +161,7 @@ func (a *accuracy) cookies(data string, cls *classifier.Classifier) error {
 			m.Against[fmt.Sprintf("`%s` of %s, declared %s", d.name, d.owner, w)] = p.Why
 		}
 		if w == "necessary" {
-			m.Needed.Count(strings.HasPrefix(string(p.Class), "nonexempt-"))
+			m.Needed.Count(p.Class.NonExempt())
 		}
 	}
 	m.Advertising = append([]adMarks{own}, append(byMost, sure, others)...)

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 
 	pc "pecrawler"
 	"pecrawler/classifier"
@@ -72,14 +71,14 @@ func (a *accuracy) decisions(file string, cls *classifier.Classifier) error {
 			d.Upheld.Count(right)
 		}
 		for _, i := range r.Items {
-			if i.Kind == "" || !strings.HasPrefix(string(i.Class), "nonexempt-") {
+			if i.Kind == "" || !i.Class.NonExempt() {
 				continue
 			}
 			host, site := i.Host, "site.example"
 			if host == "site" {
 				host = site
 			}
-			now := strings.HasPrefix(string(cls.StorageRow(site, &pc.StorageItem{Kind: i.Kind, Name: i.Name, Host: host, Request: -1}, false).Class), "nonexempt-")
+			now := cls.StorageRow(site, &pc.StorageItem{Kind: i.Kind, Name: i.Name, Host: host, Request: -1}, false).Class.NonExempt()
 			m.Items.count(now, right)
 		}
 	}
