@@ -28,6 +28,7 @@ func arrows() map[string][]string {
 		"figures":           {""},
 		"internal/ngram":    {},
 		"internal/pgtest":   {},
+		"internal/schema":   {},
 		"internal/sitelist": {},
 		"internal/pipeline": {"", "rules"},
 		"lab":               {"", "figures"},

@@ -11,9 +11,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	pc "pecrawler"
+	"pecrawler/internal/schema"
 )
 
 var updateSchemas = flag.Bool("update-schemas", false, "write docs/schema anew from the Go types")
@@ -21,12 +21,12 @@ var updateSchemas = flag.Bool("update-schemas", false, "write docs/schema anew f
 // The schemas in docs/schema are those of the Go types. Others build on them:
 // whoever changes a type sees here what changes for them.
 func TestSchemas(t *testing.T) {
-	g := generator{defs: map[string]any{}, notes: notes(t)}
-	verdict := g.object(reflect.TypeFor[pc.Verdict]())
+	g := schema.Generator{Defs: map[string]any{}, Refs: "#/$defs/", Words: words(), Notes: schema.Notes(sources(t)...)}
+	verdict := g.Object(reflect.TypeFor[pc.Verdict]())
 	verdict["$schema"], verdict["$id"], verdict["title"] = "https://json-schema.org/draft/2020-12/schema", "verdict.schema.json", "Verdict"
 	verdict["description"] = "What is known of one site: a line of verdicts.jsonl, a message on pecrawler.verdict.<sweep>.<site> and, about one visit, on pecrawler.result.<sweep>.<site>. Unknown members are to be passed over: later versions add some without raising schema."
 	verdict["properties"].(map[string]any)["schema"] = map[string]any{"const": pc.VerdictSchema, "description": "version of this document; also the header Pecrawler-Schema"}
-	verdict["$defs"] = g.defs
+	verdict["$defs"] = g.Defs
 	flagged := map[string]any{
 		"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": "flagged.schema.json", "title": "Flagged site",
 		"description": "A message on pecrawler.flagged.<sweep>.<site>: the verdict on a site in which a stable rule failed in enough agreeing visits. An indicator for an investigator, never a finding of law.",
@@ -114,85 +114,4 @@ func sources(t *testing.T) []*ast.File {
 		out = append(out, f)
 	}
 	return out
-}
-
-// notes are the comments beside the fields, by type and field.
-func notes(t *testing.T) map[string]string {
-	out := map[string]string{}
-	for _, f := range sources(t) {
-		ast.Inspect(f, func(n ast.Node) bool {
-			ts, ok := n.(*ast.TypeSpec)
-			if !ok {
-				return true
-			}
-			st, ok := ts.Type.(*ast.StructType)
-			if !ok {
-				return true
-			}
-			for _, fd := range st.Fields.List {
-				for _, name := range fd.Names {
-					if fd.Comment != nil {
-						out[ts.Name.Name+"."+name.Name] = strings.TrimSpace(fd.Comment.Text())
-					}
-				}
-			}
-			return true
-		})
-	}
-	return out
-}
-
-type generator struct {
-	defs  map[string]any
-	notes map[string]string
-}
-
-func (g generator) of(t reflect.Type) map[string]any {
-	if w := words()[t]; w != nil {
-		enum := []any{}
-		for _, s := range w {
-			enum = append(enum, s)
-		}
-		return map[string]any{"enum": enum}
-	}
-	if t == reflect.TypeFor[time.Time]() {
-		return map[string]any{"type": "string", "format": "date-time"}
-	}
-	switch t.Kind() {
-	case reflect.String:
-		return map[string]any{"type": "string"}
-	case reflect.Bool:
-		return map[string]any{"type": "boolean"}
-	case reflect.Int:
-		return map[string]any{"type": "integer"}
-	case reflect.Float64:
-		return map[string]any{"type": "number"}
-	case reflect.Pointer:
-		return g.of(t.Elem())
-	case reflect.Slice: // an empty list may be null
-		return map[string]any{"type": []any{"array", "null"}, "items": g.of(t.Elem())}
-	case reflect.Struct:
-		if _, ok := g.defs[t.Name()]; !ok {
-			g.defs[t.Name()] = nil // a type that holds itself would not end
-			g.defs[t.Name()] = g.object(t)
-		}
-		return map[string]any{"$ref": "#/$defs/" + t.Name()}
-	}
-	panic("no schema for " + t.String())
-}
-
-func (g generator) object(t reflect.Type) map[string]any {
-	props, required := map[string]any{}, []any{}
-	for f := range t.Fields() {
-		name, opts, _ := strings.Cut(f.Tag.Get("json"), ",")
-		s := g.of(f.Type)
-		if note := g.notes[t.Name()+"."+f.Name]; note != "" {
-			s["description"] = note
-		}
-		props[name] = s
-		if !strings.Contains(opts, "omitempty") {
-			required = append(required, name)
-		}
-	}
-	return map[string]any{"type": "object", "properties": props, "required": required}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"go/ast"
 	"go/parser"
 	"go/token"
 	"os"
@@ -13,9 +12,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	pc "pecrawler"
+	"pecrawler/internal/schema"
 )
 
 var updateOpenAPI = flag.Bool("update-openapi", false, "write assets/openapi.json anew from the Go types")
@@ -85,7 +84,11 @@ func document(t *testing.T) map[string]any {
 		delete(verdict, k)
 	}
 	schemas["Verdict"] = verdict
-	g := shaper{schemas, comments(t)}
+	source, err := parser.ParseFile(token.NewFileSet(), "api.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := schema.Generator{Defs: schemas, Refs: "#/components/schemas/", Trim: "api", Notes: schema.Notes(source)}
 	paths := map[string]any{}
 	for pattern, roles := range rights() {
 		method, path, _ := strings.Cut(pattern, " ")
@@ -99,7 +102,7 @@ func document(t *testing.T) map[string]any {
 		}
 		answer := map[string]any{"type": "object"}
 		if o.answer != nil {
-			answer = g.of(reflect.TypeOf(o.answer))
+			answer = g.Of(reflect.TypeOf(o.answer))
 		}
 		var params []any
 		for _, p := range strings.Split(path, "/") {
@@ -119,7 +122,7 @@ func document(t *testing.T) map[string]any {
 		}
 		op := map[string]any{"operationId": o.id, "summary": o.does, "description": "For tokens of the role " + strings.Join(may, " or ") + ".", "responses": map[string]any{
 			fmt.Sprint(o.status): map[string]any{"description": "Done", "content": map[string]any{"application/json": map[string]any{"schema": answer}}},
-			"default":            map[string]any{"description": "What was wrong", "content": map[string]any{"application/problem+json": map[string]any{"schema": g.of(reflect.TypeFor[apiProblem]())}}},
+			"default":            map[string]any{"description": "What was wrong", "content": map[string]any{"application/problem+json": map[string]any{"schema": g.Of(reflect.TypeFor[apiProblem]())}}},
 		}}
 		if len(params) > 0 {
 			op["parameters"] = params
@@ -145,70 +148,4 @@ func document(t *testing.T) map[string]any {
 		}},
 		"security": []any{map[string]any{"token": []any{}}},
 	}
-}
-
-// shaper makes schemas of the documents of the API.
-type shaper struct {
-	schemas map[string]any
-	notes   map[string]string // comments beside fields
-}
-
-func (g shaper) of(t reflect.Type) map[string]any {
-	if t == reflect.TypeFor[time.Time]() {
-		return map[string]any{"type": "string", "format": "date-time"}
-	}
-	switch t.Kind() {
-	case reflect.String:
-		return map[string]any{"type": "string"}
-	case reflect.Bool:
-		return map[string]any{"type": "boolean"}
-	case reflect.Int:
-		return map[string]any{"type": "integer"}
-	case reflect.Float64:
-		return map[string]any{"type": "number"}
-	case reflect.Slice:
-		return map[string]any{"type": []any{"array", "null"}, "items": g.of(t.Elem())}
-	case reflect.Map:
-		return map[string]any{"type": []any{"object", "null"}, "additionalProperties": g.of(t.Elem())}
-	case reflect.Struct:
-		name := strings.TrimPrefix(t.Name(), "api")
-		if _, ok := g.schemas[name]; !ok {
-			props, required := map[string]any{}, []any{}
-			for f := range t.Fields() {
-				key, opts, _ := strings.Cut(f.Tag.Get("json"), ",")
-				s := g.of(f.Type)
-				if n := g.notes[t.Name()+"."+f.Name]; n != "" {
-					s["description"] = n
-				}
-				props[key] = s
-				if !strings.Contains(opts, "omit") {
-					required = append(required, key)
-				}
-			}
-			g.schemas[name] = map[string]any{"type": "object", "properties": props, "required": required}
-		}
-		return map[string]any{"$ref": "#/components/schemas/" + name}
-	}
-	panic("no schema for " + t.String())
-}
-
-func comments(t *testing.T) map[string]string {
-	f, err := parser.ParseFile(token.NewFileSet(), "api.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := map[string]string{}
-	ast.Inspect(f, func(n ast.Node) bool {
-		if ts, ok := n.(*ast.TypeSpec); ok {
-			if st, ok := ts.Type.(*ast.StructType); ok {
-				for _, fd := range st.Fields.List {
-					if fd.Comment != nil {
-						out[ts.Name.Name+"."+fd.Names[0].Name] = strings.TrimSpace(fd.Comment.Text())
-					}
-				}
-			}
-		}
-		return true
-	})
-	return out
 }
