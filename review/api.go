@@ -98,7 +98,7 @@ type apiLaunched struct {
 	Lines  []apiLine `json:"lines"`  // the first of the bad ones
 }
 
-// span reads limit and offset.
+// spanOf reads limit and offset.
 func spanOf(r *http.Request) (limit, offset int) {
 	q := r.URL.Query()
 	limit, _ = strconv.Atoi(q.Get("limit"))
@@ -165,21 +165,15 @@ func (h *Handler) apiCases(c *call) error {
 }
 
 func (h *Handler) apiState(c *call) error {
-	if h.opt.Sweeps == nil {
-		return noCluster()
-	}
-	s, err := h.opt.Sweeps.State(c.r.Context(), c.r.PathValue("sweep"))
+	s, err := h.state(c)
 	if err != nil {
-		return h.trouble(c, "state", err)
+		return err
 	}
 	return writeJSON(c.w, http.StatusOK, apiState{s.Sweep, s.Word, s.Created, s.At, s.Listed, s.Done, s.Visits, s.Waiting, s.InHand, s.Later, s.Left.Seconds(), s.Overall, s.Over})
 }
 
 // apiLaunch launches the list that is the body.
 func (h *Handler) apiLaunch(c *call) error {
-	if h.opt.Sweeps == nil {
-		return noCluster()
-	}
 	raw, err := io.ReadAll(c.r.Body)
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {

@@ -277,9 +277,6 @@ func (s settings) launch(bad func(field, text string)) (l Launch) {
 // check looks at a list and shows what is wrong with which line; nothing is
 // launched yet.
 func (h *Handler) check(c *call) error {
-	if h.opt.Sweeps == nil {
-		return noCluster()
-	}
 	list, word, pasted, fault := readList(c.r)
 	f := launchForm{settings: settings{strings.TrimSpace(c.r.PostFormValue("name")), c.r.PostFormValue("agree"), c.r.PostFormValue("after"), c.r.PostFormValue("priority"), c.r.PostFormValue("deadline")}}
 	if pasted && len(list) <= keptText {
@@ -310,15 +307,18 @@ func (h *Handler) check(c *call) error {
 	return h.show(c, "checked.html", "Check the list", "sweeps", map[string]any{"Draft": d.id, "Set": f.settings, "List": d.checked, "More": d.checked.Bad - len(d.checked.Lines), "Lists": f.Lists()})
 }
 
-func noCluster() error {
-	return &refusal{http.StatusServiceUnavailable, "There is no cluster", "This program does not know where sweeps are launched: it was started without --nats. pecrawler sweep makes one in a process of its own."}
+// onCluster is a handler that needs a cluster, and says so where there is none.
+func (h *Handler) onCluster(do func(*call) error) func(*call) error {
+	if h.opt.Sweeps != nil {
+		return do
+	}
+	return func(*call) error {
+		return &refusal{http.StatusServiceUnavailable, "There is no cluster", "This program does not know where sweeps are launched: it was started without --nats. pecrawler sweep makes one in a process of its own."}
+	}
 }
 
 // launch launches the list that was checked.
 func (h *Handler) launch(c *call) error {
-	if h.opt.Sweeps == nil {
-		return noCluster()
-	}
 	d, ok := h.desk.of(c.Name, c.r.PostFormValue("draft"))
 	if !ok {
 		return &refusal{http.StatusGone, "The list is no longer here", "It was launched, replaced by another, or checked more than an hour ago. Check it again."}
@@ -383,15 +383,21 @@ func (h *Handler) trouble(c *call, what string, err error) error {
 	return &refusal{http.StatusBadGateway, "The cluster did not do it", "Nothing is lost: try the same again. The log of the program says what was wrong."}
 }
 
+// state is that of the sweep that an address names.
+func (h *Handler) state(c *call) (State, error) {
+	st, err := h.opt.Sweeps.State(c.r.Context(), c.r.PathValue("sweep"))
+	if err != nil {
+		err = h.trouble(c, "state", err)
+	}
+	return st, err
+}
+
 // launched shows how far a launched sweep is. Whoever wants it to be loaded
 // again and again asks for that, and can end it.
 func (h *Handler) launched(c *call) error {
-	if h.opt.Sweeps == nil {
-		return noCluster()
-	}
-	st, err := h.opt.Sweeps.State(c.r.Context(), c.r.PathValue("sweep"))
+	st, err := h.state(c)
 	if err != nil {
-		return h.trouble(c, "state", err)
+		return err
 	}
 	live := 0
 	if n, _ := strconv.Atoi(c.r.URL.Query().Get("live")); n > 0 && !st.Over {
@@ -415,17 +421,14 @@ func (h *Handler) launched(c *call) error {
 
 // steer pauses a sweep, goes on with it or cancels it.
 func (h *Handler) steer(c *call) error {
-	if h.opt.Sweeps == nil {
-		return noCluster()
-	}
 	sweep, word := c.r.PathValue("sweep"), c.r.PathValue("do")
 	do := map[string]func(context.Context, string) error{"pause": h.opt.Sweeps.Pause, "resume": h.opt.Sweeps.Resume, "cancel": h.opt.Sweeps.Cancel}[word]
 	if do == nil {
 		return store.ErrNotFound
 	}
-	st, err := h.opt.Sweeps.State(c.r.Context(), sweep)
+	st, err := h.state(c)
 	if err != nil {
-		return h.trouble(c, word, err)
+		return err
 	}
 	if st.Over {
 		return &refusal{http.StatusConflict, "The sweep is over", "It ended, or was cancelled, since you opened the page."}

@@ -222,6 +222,29 @@ func TestLaunchIsRefused(t *testing.T) {
 	}
 }
 
+// Without a cluster the form says so, and nothing else is done.
+func TestNoCluster(t *testing.T) {
+	p := serve(t, review.Options{})
+	b := p.as("ann")
+	if code, body, _ := b.get("/launch"); code != http.StatusOK || !strings.Contains(body, "does not know a cluster") {
+		t.Errorf("the form: %d", code)
+	}
+	if code, body, _ := b.get("/launches/one"); code != http.StatusServiceUnavailable || !strings.Contains(body, "There is no cluster") {
+		t.Errorf("how far it is: %d", code)
+	}
+	for _, path := range []string{"/launch", "/launch/go", "/launches/one/pause"} {
+		if code, body := b.post("/", path); code != http.StatusServiceUnavailable || !strings.Contains(body, "There is no cluster") {
+			t.Errorf("%s: %d", path, code)
+		}
+	}
+	g := b.program("launcher")
+	for method, path := range map[string]string{http.MethodPost: "/api/sweeps?name=x", http.MethodGet: "/api/launches/one"} {
+		if code, body, _ := g.ask(method, path, "a.example\n"); code != http.StatusServiceUnavailable || !strings.Contains(body, "There is no cluster") {
+			t.Errorf("%s: %d", path, code)
+		}
+	}
+}
+
 // A sweep is paused, goes on and is cancelled; each is logged.
 func TestSteer(t *testing.T) {
 	c := newCluster()
