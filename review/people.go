@@ -208,12 +208,17 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 		h.failed(w, r, err)
 		return
 	}
+	h.signedIn(w, r, p, 0, "/")
+}
+
+// signedIn begins a session, in place of one that the browser had, and leads on.
+func (h *Handler) signedIn(w http.ResponseWriter, r *http.Request, p Person, idle time.Duration, next string) {
 	h.met.signIns.WithLabelValues("done").Inc()
 	if old, err := r.Cookie(h.door.cookieName(sessionCookie)); err == nil {
 		h.door.leave(old.Value)
 	}
-	http.SetCookie(w, h.door.cookie(sessionCookie, h.door.admit(p, 0), sessionTime))
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	http.SetCookie(w, h.door.cookie(sessionCookie, h.door.admit(p, idle), sessionTime))
+	http.Redirect(w, r, next, http.StatusSeeOther)
 }
 
 func (h *Handler) signOut(c *call) error {

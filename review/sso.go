@@ -261,10 +261,5 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) {
 		h.failed(w, r, err)
 		return
 	}
-	h.met.signIns.WithLabelValues("done").Inc()
-	if old, err := r.Cookie(h.door.cookieName(sessionCookie)); err == nil {
-		h.door.leave(old.Value)
-	}
-	http.SetCookie(w, h.door.cookie(sessionCookie, h.door.admit(Person{name, who.roles}, idleTime), sessionTime))
-	http.Redirect(w, r, f.next, http.StatusSeeOther)
+	h.signedIn(w, r, Person{name, who.roles}, idleTime, f.next)
 }
