@@ -11,7 +11,6 @@ import (
 	"time"
 
 	pc "pecrawler"
-	"pecrawler/internal/sitelist"
 	"pecrawler/store"
 )
 
@@ -190,7 +189,8 @@ func (h *Handler) apiLaunch(c *call) error {
 	}
 	var faults []string
 	l := set.launch(func(field, text string) { faults = append(faults, field+": "+text) })
-	ch := checkList(string(raw))
+	list := string(raw)
+	ch := checkList(list)
 	if ch.Sites == 0 {
 		faults = append(faults, "the list names no site")
 	}
@@ -198,8 +198,7 @@ func (h *Handler) apiLaunch(c *call) error {
 		slices.Sort(faults)
 		return &refusal{http.StatusUnprocessableEntity, "This cannot be launched", strings.Join(faults, "; ")}
 	}
-	l.Sites = entries(string(raw), func() {}, func(sitelist.LineError) {})
-	if err := h.start(c, l, ch.Sites); errors.Is(err, ErrNameTaken) {
+	if err := h.start(c, l, list, ch.Sites); errors.Is(err, ErrNameTaken) {
 		return &refusal{http.StatusConflict, "There is a sweep of this name", "Choose another."}
 	} else if err != nil {
 		return err

@@ -83,6 +83,15 @@ type draft struct {
 	checked    checked
 }
 
+// form is the form that the draft came from.
+func (d draft) form() launchForm {
+	f := launchForm{settings: d.set}
+	if d.pasted && len(d.list) <= keptText {
+		f.Text = d.list
+	}
+	return f
+}
+
 // settings are a launch's as they stand in the form.
 type settings struct{ Name, Agree, After, Priority, Deadline string }
 
@@ -181,13 +190,12 @@ func (f launchForm) Wrong(field string) string {
 }
 
 func (h *Handler) launchPage(c *call) error {
-	f := launchForm{settings: defaults(), Off: h.opt.Sweeps == nil}
-	if d, ok := h.desk.of(c.Name, c.r.URL.Query().Get("draft")); ok {
-		f.settings = d.set
-		if d.pasted && len(d.list) <= keptText {
-			f.Text = d.list
-		}
+	d, ok := h.desk.of(c.Name, c.r.URL.Query().Get("draft"))
+	if !ok {
+		d = draft{set: defaults()}
 	}
+	f := d.form()
+	f.Off = h.opt.Sweeps == nil
 	return h.launchShown(c, http.StatusOK, f)
 }
 
@@ -278,15 +286,13 @@ func (s settings) launch(bad func(field, text string)) (l Launch) {
 // launched yet.
 func (h *Handler) check(c *call) error {
 	list, word, pasted, fault := readList(c.r)
-	f := launchForm{settings: settings{strings.TrimSpace(c.r.PostFormValue("name")), c.r.PostFormValue("agree"), c.r.PostFormValue("after"), c.r.PostFormValue("priority"), c.r.PostFormValue("deadline")}}
-	if pasted && len(list) <= keptText {
-		f.Text = list
+	set := settings{strings.TrimSpace(c.r.PostFormValue("name")), c.r.PostFormValue("agree"), c.r.PostFormValue("after"), c.r.PostFormValue("priority"), c.r.PostFormValue("deadline")}
+	if set.Name == "" {
+		set.Name = sitelist.Word(word) + h.opt.Now().UTC().Format("-20060102-150405")
 	}
+	d := draft{person: c.Name, list: list, pasted: pasted, set: set}
+	f := d.form()
 	bad := func(field, text string) { f.Errors = append(f.Errors, formError{field, text}) }
-	if f.Name == "" {
-		f.Name = sitelist.Word(word) + h.opt.Now().UTC().Format("-20060102-150405")
-	}
-	d := draft{person: c.Name, list: list, pasted: pasted, set: f.settings}
 	if fault != "" {
 		bad("sites", fault)
 	} else if d.checked = checkList(list); d.checked.Sites == 0 {
@@ -296,7 +302,7 @@ func (h *Handler) check(c *call) error {
 		}
 		bad("sites", text)
 	}
-	f.settings.launch(bad)
+	set.launch(bad)
 	if len(f.Errors) > 0 {
 		return h.launchShown(c, http.StatusUnprocessableEntity, f)
 	}
@@ -304,7 +310,7 @@ func (h *Handler) check(c *call) error {
 	if d.id, err = h.desk.keep(d); err != nil {
 		return err
 	}
-	return h.show(c, "checked.html", "Check the list", "sweeps", map[string]any{"Draft": d.id, "Set": f.settings, "List": d.checked, "More": d.checked.Bad - len(d.checked.Lines), "Lists": f.Lists()})
+	return h.show(c, "checked.html", "Check the list", "sweeps", map[string]any{"Draft": d.id, "Set": set, "List": d.checked, "More": d.checked.Bad - len(d.checked.Lines), "Lists": f.Lists()})
 }
 
 // onCluster is a handler that needs a cluster, and says so where there is none.
@@ -323,15 +329,11 @@ func (h *Handler) launch(c *call) error {
 	if !ok {
 		return &refusal{http.StatusGone, "The list is no longer here", "It was launched, replaced by another, or checked more than an hour ago. Check it again."}
 	}
-	f := launchForm{settings: d.set}
-	l := d.set.launch(func(field, text string) { f.Errors = append(f.Errors, formError{field, text}) }) // it was good when it was checked
-	l.Sites = entries(d.list, func() {}, func(sitelist.LineError) {})
-	err := h.start(c, l, d.checked.Sites)
+	l := d.set.launch(func(string, string) {}) // it was good when it was checked
+	err := h.start(c, l, d.list, d.checked.Sites)
 	if errors.Is(err, ErrNameTaken) {
-		f.Errors = append(f.Errors, formError{"name", "There is a sweep of this name. Choose another"})
-		if d.pasted && len(d.list) <= keptText {
-			f.Text = d.list
-		}
+		f := d.form()
+		f.Errors = []formError{{"name", "There is a sweep of this name. Choose another"}}
 		return h.launchShown(c, http.StatusConflict, f)
 	}
 	if err != nil {
@@ -342,8 +344,9 @@ func (h *Handler) launch(c *call) error {
 	return nil
 }
 
-// start launches and logs it.
-func (h *Handler) start(c *call, l Launch, sites int) error {
+// start launches a list, of so many sites, and logs it.
+func (h *Handler) start(c *call, l Launch, list string, sites int) error {
+	l.Sites = entries(list, func() {}, func(sitelist.LineError) {})
 	ctx := c.r.Context()
 	err := h.free(ctx, l.Sweep)
 	if err == nil {
