@@ -255,13 +255,14 @@ func checkList(list string) (c checked) {
 	return c
 }
 
-var sweepName = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+// sweepName is what the queue takes as one.
+var sweepName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
 
 // launch reads the settings.
 func (s settings) launch(bad func(field, text string)) (l Launch) {
 	l.Sweep = s.Name
 	if !sweepName.MatchString(s.Name) {
-		bad("name", "Name the sweep by 1 to 64 of a to z, 0 to 9 and -")
+		bad("name", "Name the sweep by 1 to 64 of a to z, 0 to 9 and -, which is not the first")
 	}
 	number := func(field, v string, from, to int) int {
 		n, err := strconv.Atoi(v)

@@ -178,6 +178,7 @@ func TestLaunchIsRefused(t *testing.T) {
 		"nothing":        {set("sites", ""), "Give at least one site"},
 		"no site":        {set("sites", "\nnot a site\n"), "Line 2: it holds a space"},
 		"a name":         {set("sites", "a.example", "name", "UK Sweep"), "Name the sweep by"},
+		"a dash first":   {set("sites", "a.example", "name", "-uk"), "which is not the first"},
 		"a number":       {set("sites", "a.example", "agree", "11"), "Choose a number from 1 to 10"},
 		"nonsense":       {set("sites", "a.example", "priority", hostile), "Choose a number from 1 to 9"},
 		"a time":         {set("sites", "a.example", "after", "1s"), "Choose one of the list"},
