@@ -58,11 +58,24 @@ type answer struct{ Act, Reason, Note string }
 type form struct {
 	Site     answer
 	Findings map[string]answer
-	Errors   []formError
+	Errors   formErrors
 }
 
 // formError is what is wrong with it, and where.
 type formError struct{ Field, Text string }
+
+type formErrors []formError
+
+// Wrong is what is wrong with a field; "" nothing.
+func (es formErrors) Wrong(field string) string {
+	var out []string
+	for _, e := range es {
+		if e.Field == field {
+			out = append(out, e.Text)
+		}
+	}
+	return strings.Join(out, ". ")
+}
 
 func readForm(r *http.Request, rules []string) form {
 	read := func(suffix string) answer {
@@ -150,11 +163,11 @@ func (h *Handler) decide(c *call) error {
 	}
 	switch err := h.store.Decide(ctx, sweep, site, r); {
 	case errors.Is(err, store.ErrChanged):
-		f.Errors = []formError{{"act", "Somebody decided, or the verdict changed, since you opened this page. Nothing of yours was stored: look at what is new, and decide again"}}
+		f.Errors = formErrors{{"act", "Somebody decided, or the verdict changed, since you opened this page. Nothing of yours was stored: look at what is new, and decide again"}}
 	case errors.Is(err, store.ErrTaken):
-		f.Errors = []formError{{"act", "Somebody else has this case. Nothing of yours was stored: take the case over first, or leave it to them"}}
+		f.Errors = formErrors{{"act", "Somebody else has this case. Nothing of yours was stored: take the case over first, or leave it to them"}}
 	case errors.Is(err, store.ErrNotYou):
-		f.Errors = []formError{{"act", "This case waits for somebody else to decide. Nothing of yours was stored"}}
+		f.Errors = formErrors{{"act", "This case waits for somebody else to decide. Nothing of yours was stored"}}
 	case err != nil:
 		return err
 	default:

@@ -163,7 +163,7 @@ func numbers(from, to int) (out [][2]string) {
 type launchForm struct {
 	settings
 	Text   string
-	Errors []formError
+	Errors formErrors
 	Off    bool // there is no cluster to launch on
 }
 
@@ -177,16 +177,6 @@ func (f launchForm) Lists() []choiceList {
 		{"priority", "Priority", priorities, f.Priority},
 		{"deadline", "Deadline: what has not begun then is dropped", deadlines(), f.Deadline},
 	}
-}
-
-// Wrong is what is wrong with a field; "" nothing.
-func (f launchForm) Wrong(field string) string {
-	for _, e := range f.Errors {
-		if e.Field == field {
-			return e.Text
-		}
-	}
-	return ""
 }
 
 func (h *Handler) launchPage(c *call) error {
@@ -334,7 +324,7 @@ func (h *Handler) launch(c *call) error {
 	err := h.start(c, l, d.list, d.checked.Sites)
 	if errors.Is(err, ErrNameTaken) {
 		f := d.form()
-		f.Errors = []formError{{"name", "There is a sweep of this name. Choose another"}}
+		f.Errors = formErrors{{"name", "There is a sweep of this name. Choose another"}}
 		return h.launchShown(c, http.StatusConflict, f)
 	}
 	if err != nil {

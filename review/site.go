@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 
 	pc "pecrawler"
 	"pecrawler/store"
@@ -171,17 +170,6 @@ func (v *siteView) Field(rule, name string) string {
 		return a.Reason
 	}
 	return a.Note
-}
-
-// Wrong is what is wrong with a field; "" nothing.
-func (v *siteView) Wrong(field string) string {
-	var out []string
-	for _, e := range v.Form.Errors {
-		if e.Field == field {
-			out = append(out, e.Text)
-		}
-	}
-	return strings.Join(out, ". ")
 }
 
 // part of the form: the site's, or one finding's, as its template wants it.

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,7 +58,7 @@ type tokenRow struct {
 func (h *Handler) tokens(c *call) error { return h.tokensPage(c, http.StatusOK, "", nil) }
 
 // tokensPage shows the tokens; fresh is one that was just made, shown this once.
-func (h *Handler) tokensPage(c *call, status int, fresh string, faults []formError) error {
+func (h *Handler) tokensPage(c *call, status int, fresh string, faults formErrors) error {
 	list, err := h.store.Tokens(c.r.Context())
 	if err != nil {
 		return err
@@ -73,24 +74,21 @@ func (h *Handler) tokensPage(c *call, status int, fresh string, faults []formErr
 		}
 		rows = append(rows, tokenRow{t, state})
 	}
-	wrong, name := map[string]string{}, c.r.PostFormValue("name")
-	for _, f := range faults {
-		wrong[f.Field] = f.Text
-	}
+	name := c.r.PostFormValue("name")
 	if fresh != "" {
 		name = "" // for the next one
 	}
-	return h.render(c.w, status, "tokens.html", &view{Title: "Access of programs", Here: "tokens", Who: &c.session, D: map[string]any{"Rows": rows, "Fresh": fresh, "Roles": tokenRoles(), "Days": tokenDays(), "Errors": faults, "Wrong": wrong, "Name": name}})
+	return h.render(c.w, status, "tokens.html", &view{Title: "Access of programs", Here: "tokens", Who: &c.session, D: map[string]any{"Rows": rows, "Fresh": fresh, "Days": tokenDays(), "Errors": faults, "Name": name}})
 }
 
 // makeToken makes a token and shows it once.
 func (h *Handler) makeToken(c *call) error {
 	name, role := strings.TrimSpace(c.r.PostFormValue("name")), Role(c.r.PostFormValue("role"))
-	var faults []formError
+	var faults formErrors
 	if !ValidName(name) || len(name) > 60 {
 		faults = append(faults, formError{"name", "Say in up to 60 plain characters which program it is for"})
 	}
-	if role != Reader && role != Launcher {
+	if !slices.Contains(tokenRoles(), role) {
 		faults = append(faults, formError{"role", "Choose what the program may do"})
 	}
 	var age time.Duration
