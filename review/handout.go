@@ -35,13 +35,11 @@ func (h *Handler) deciders(ctx context.Context) ([]string, error) {
 
 // takers are those whom a person may give cases to: a lead to everybody who
 // decides, others to themselves.
-func (h *Handler) takers(c *call) ([]string, error) {
-	if !c.Is(Lead) {
-		return []string{c.Name}, nil
+func takers(p Person, deciders []string) []string {
+	if !p.Is(Lead) {
+		return []string{p.Name}
 	}
-	all, err := h.deciders(c.r.Context())
-	slices.Sort(all)
-	return all, err
+	return slices.Sorted(slices.Values(deciders))
 }
 
 // mostPicks is how many cases are handed out at once: more than a page has.
@@ -67,12 +65,12 @@ func (h *Handler) assign(c *call) error {
 	if !ok {
 		return &refusal{http.StatusUnprocessableEntity, "Choose some cases first", "Go back, tick the cases that are meant, and press the button again."}
 	}
-	takers, err := h.takers(c)
+	people, err := h.deciders(c.r.Context())
 	if err != nil {
 		return err
 	}
 	to := c.r.PostFormValue("to")
-	if !slices.Contains(takers, to) {
+	if !slices.Contains(takers(c.Person, people), to) {
 		return &refusal{http.StatusUnprocessableEntity, "Choose who gets the cases", "Go back, choose one of the list, and press the button again."}
 	}
 	left, err := h.store.Assign(c.r.Context(), c.Name, to, picks, h.opt.Now())

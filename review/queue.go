@@ -42,12 +42,9 @@ func tabs(q url.Values) []tab {
 	for _, t := range []struct{ text, status, assignee string }{
 		{"Undecided", store.Undecided, ""}, {"Mine", "", "me"}, {"Second reading", store.SecondReading, ""}, {"Disagreement", store.Disagreement, ""}, {"Decided", store.Decided, ""}, {"All", "", ""},
 	} {
-		v := url.Values{}
-		for _, k := range filterFields() {
-			if q.Get(k) != "" && k != "status" && k != "assignee" {
-				v.Set(k, q.Get(k))
-			}
-		}
+		v := filterValues(q)
+		v.Del("status")
+		v.Del("assignee")
 		if t.status != "" {
 			v.Set("status", t.status)
 		}
@@ -88,10 +85,6 @@ func (h *Handler) queue(c *call) error {
 	if err != nil {
 		return err
 	}
-	takers, err := h.takers(c)
-	if err != nil {
-		return err
-	}
 	views, err := h.store.Views(ctx, c.Name)
 	if err != nil {
 		return err
@@ -124,7 +117,7 @@ func (h *Handler) queue(c *call) error {
 		lists[i].Value = q.Get(lists[i].Name)
 	}
 	return h.show(c, "queue.html", "Queue", "queue", map[string]any{"List": list, "Total": total, "More": total >= store.MostCounted, "Lists": lists, "Query": f.Query, "Tabs": tabs(q), "Pages": pagesOf(q, page, max(total, f.Offset+len(list)+full(len(list)))), "Filter": carried(q),
-		"Takers": takers, "Views": views, "Picked": q.Get("all") != "", "All": "/queue?" + allOf(q), "Handed": count(q, "handed"), "Left": count(q, "left")})
+		"Takers": takers(c.Person, people), "Views": views, "Picked": q.Get("all") != "", "All": "/queue?" + allOf(q), "Handed": count(q, "handed"), "Left": count(q, "left")})
 }
 
 // allOf is the same page with every case chosen.
