@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"pecrawler/store"
 )
@@ -76,7 +77,7 @@ func (p Person) Does() string {
 // rights says who may do what: for each route, the roles that may use it. A
 // route that is not here is not served (see [New]). Somebody without any role
 // may do nothing.
-func rights() map[string][]Role {
+var rights = sync.OnceValue(func() map[string][]Role {
 	var (
 		everybody = Roles()
 		sees      = []Role{Reader, Investigator, Lead}
@@ -129,7 +130,7 @@ func rights() map[string][]Role {
 		"GET /api/sweeps/{sweep}/verdicts":     sees,
 		"GET /api/sweeps/{sweep}/sites/{site}": sees,
 	}
-}
+})
 
 // ValidName tells whether somebody can be called this: what the queue and the
 // log mean something else by is no name.
