@@ -109,18 +109,13 @@ func spanOf(r *http.Request) (limit, offset int) {
 }
 
 func (h *Handler) apiSweeps(c *call) error {
-	ctx := c.r.Context()
-	sweeps, err := h.store.Sweeps(ctx)
+	sweeps, err := h.counted(c.r.Context())
 	if err != nil {
 		return err
 	}
 	out := apiSweeps{[]apiSweep{}}
 	for _, s := range sweeps {
-		n, err := h.store.Counts(ctx, s.ID)
-		if err != nil {
-			return err
-		}
-		out.Sweeps = append(out.Sweeps, apiSweep{s.ID, s.Created, s.Finished, s.Agree, n.Sites, n.Done, n.Overall})
+		out.Sweeps = append(out.Sweeps, apiSweep{s.ID, s.Created, s.Finished, s.Agree, s.Sites, s.Done, s.Overall})
 	}
 	return writeJSON(c.w, http.StatusOK, out)
 }

@@ -402,15 +402,7 @@ func (h *Handler) launched(c *call) error {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	type part struct {
-		Overall pc.Overall
-		N, Bar  int // of 1000
-	}
-	var parts []part
-	for _, o := range overalls() {
-		parts = append(parts, part{o, st.Overall[o], 1000 * st.Overall[o] / max(st.Listed, 1)})
-	}
-	return h.show(c, "launched.html", "Sweep "+st.Sweep, "sweeps", map[string]any{"State": st, "Parts": parts, "Live": live, "Stored": err == nil, "Bar": 1000 * min(st.Done, st.Listed) / max(st.Listed, 1), "Steers": c.May("POST /launches/{sweep}/{do}")})
+	return h.show(c, "launched.html", "Sweep "+st.Sweep, "sweeps", map[string]any{"State": st, "Tallies": tallies(st.Overall, st.Listed), "Live": live, "Stored": err == nil, "Bar": 1000 * min(st.Done, st.Listed) / max(st.Listed, 1), "Steers": c.May("POST /launches/{sweep}/{do}")})
 }
 
 // steer pauses a sweep, goes on with it or cancels it.

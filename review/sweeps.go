@@ -1,6 +1,7 @@
 package review
 
 import (
+	"context"
 	"net/url"
 	"slices"
 	"strconv"
@@ -9,23 +10,32 @@ import (
 	"pecrawler/store"
 )
 
-func (h *Handler) sweeps(c *call) error {
-	ctx := c.r.Context()
+// countedSweep is a sweep of the store with what was found.
+type countedSweep struct {
+	store.Sweep
+	store.Counts
+}
+
+func (h *Handler) counted(ctx context.Context) (out []countedSweep, err error) {
 	sweeps, err := h.store.Sweeps(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	type row struct {
-		store.Sweep
-		store.Counts
-	}
-	var rows []row
 	for _, s := range sweeps {
 		n, err := h.store.Counts(ctx, s.ID)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		rows = append(rows, row{s, n})
+		out = append(out, countedSweep{s, n})
+	}
+	return out, nil
+}
+
+func (h *Handler) sweeps(c *call) error {
+	ctx := c.r.Context()
+	rows, err := h.counted(ctx)
+	if err != nil {
+		return err
 	}
 	d := map[string]any{"Rows": rows, "Launches": h.opt.Sweeps != nil}
 	if h.opt.Sweeps != nil {
@@ -47,6 +57,21 @@ func overalls() []pc.Overall {
 	return []pc.Overall{pc.Flagged, pc.Review, pc.Clear, pc.NotAssessed}
 }
 
+// tally is how many sites have a last word.
+type tally struct {
+	Overall pc.Overall
+	N       int
+	Bar     int // length, of 1000
+}
+
+func tallies(n map[pc.Overall]int, sites int) []tally {
+	var out []tally
+	for _, o := range overalls() {
+		out = append(out, tally{o, n[o], 1000 * n[o] / max(sites, 1)})
+	}
+	return out
+}
+
 func (h *Handler) sites(c *call) error {
 	ctx := c.r.Context()
 	sweep, err := h.store.Sweep(ctx, c.r.PathValue("sweep"))
@@ -64,16 +89,7 @@ func (h *Handler) sites(c *call) error {
 	if err != nil {
 		return err
 	}
-	type tab struct {
-		Overall pc.Overall
-		N       int
-		Bar     int // length, of 1000
-	}
-	var tabs []tab
-	for _, ov := range overalls() {
-		tabs = append(tabs, tab{ov, n.Overall[ov], 1000 * n.Overall[ov] / max(n.Sites, 1)})
-	}
-	return h.show(c, "sites.html", "Sweep "+sweep.ID, "sweeps", map[string]any{"Sweep": sweep, "Counts": n, "Tabs": tabs, "List": list, "Total": total, "Filter": f, "Pages": pagesOf(q, page, total)})
+	return h.show(c, "sites.html", "Sweep "+sweep.ID, "sweeps", map[string]any{"Sweep": sweep, "Counts": n, "Tallies": tallies(n.Overall, n.Sites), "List": list, "Total": total, "Filter": f, "Pages": pagesOf(q, page, total)})
 }
 
 // pageOf is the number of the page asked for; nonsense is the first.
