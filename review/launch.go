@@ -3,7 +3,6 @@ package review
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -215,15 +214,13 @@ func readList(r *http.Request) (list, name string, pasted bool, fault string) {
 // entries are the sites of a list, each once.
 func entries(list string, again func(), bad func(sitelist.LineError)) iter.Seq[sitelist.Entry] {
 	return func(yield func(sitelist.Entry) bool) {
-		seen := map[[16]byte]struct{}{} // digests: lists are long
+		seen := sitelist.Seen{}
 		enough := errors.New("enough")
 		sitelist.Each(strings.NewReader(list), func(e sitelist.Entry) error {
-			sum := sha256.Sum256([]byte(e.Site))
-			if _, had := seen[[16]byte(sum[:])]; had {
+			if !seen.Add(e.Site) {
 				again()
 				return nil
 			}
-			seen[[16]byte(sum[:])] = struct{}{}
 			if !yield(e) {
 				return enough
 			}

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -78,30 +77,22 @@ func launchCmd(ctx context.Context, e env, args []string) error {
 // launch streams the list: of a site that was read it keeps a short digest, to
 // know it again, and nothing else.
 func launch(ctx context.Context, e env, o *options, q *queue.Queue, args []string, priority int, deadline time.Duration) error {
-	now := time.Now().UTC()
-	s := queue.Sweep{ID: o.name, Agree: o.agree, AgreeAfter: queue.Span(o.agreeAfter), Priority: priority, Created: now}
-	if deadline > 0 {
-		at := now.Add(deadline)
-		s.Deadline = &at
+	s := newSweep(o.name, o.agree, o.agreeAfter, priority, deadline)
+	if s.ID == "" {
+		s.ID = listWord(args) + s.Created.Format("-20060102-150405")
 	}
 	var l *queue.Launch
-	seen := map[[16]byte]struct{}{}
-	if s.ID == "" {
-		s.ID = listWord(args) + now.Format("-20060102-150405")
-	}
+	seen := sitelist.Seen{}
 	add := func(en sitelist.Entry) (_ bool, err error) {
 		if l == nil { // only now is it sure that there is a site
 			if l, err = q.Launch(ctx, s); err != nil {
 				return false, err
 			}
 		}
-		sum := sha256.Sum256([]byte(en.Site))
-		key := [16]byte(sum[:])
-		if _, again := seen[key]; again {
+		if !seen.Add(en.Site) {
 			return false, nil
 		}
-		seen[key] = struct{}{}
-		return true, l.Add(ctx, queue.Entry{Site: en.Site, URL: en.URL, Rank: en.Rank, Sector: en.Sector, Line: en.Line})
+		return true, l.Add(ctx, queue.Entry(en))
 	}
 	if _, err := eachSite(e, e.stderr, args, add); err != nil {
 		if l != nil {
@@ -116,6 +107,16 @@ func launch(ctx context.Context, e env, o *options, q *queue.Queue, args []strin
 	fmt.Fprintf(e.stderr, "%d sites are stored; pecrawler status %s tells how far they are\n", sites, s.ID)
 	fmt.Fprintln(e.stdout, s.ID)
 	return nil
+}
+
+// newSweep is a sweep that is launched now; a deadline of 0 is none.
+func newSweep(id string, agree int, after time.Duration, priority int, deadline time.Duration) queue.Sweep {
+	s := queue.Sweep{ID: id, Agree: agree, AgreeAfter: queue.Span(after), Priority: priority, Created: time.Now().UTC()}
+	if deadline > 0 {
+		at := s.Created.Add(deadline)
+		s.Deadline = &at
+	}
+	return s
 }
 
 // listWord makes a sweep's name of its first list's.

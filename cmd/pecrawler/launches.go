@@ -16,13 +16,7 @@ import (
 type launches struct{ q *queue.Queue }
 
 func (l launches) Launch(ctx context.Context, want review.Launch) error {
-	now := time.Now().UTC()
-	s := queue.Sweep{ID: want.Sweep, Agree: want.Agree, AgreeAfter: queue.Span(want.AgreeAfter), Priority: want.Priority, Created: now}
-	if want.Deadline > 0 {
-		at := now.Add(want.Deadline)
-		s.Deadline = &at
-	}
-	list, err := l.q.Launch(ctx, s)
+	list, err := l.q.Launch(ctx, newSweep(want.Sweep, want.Agree, want.AgreeAfter, want.Priority, want.Deadline))
 	if errors.Is(err, queue.ErrSweepExists) {
 		return errors.Join(review.ErrNameTaken, err)
 	}
@@ -30,7 +24,7 @@ func (l launches) Launch(ctx context.Context, want review.Launch) error {
 		return err
 	}
 	for e := range want.Sites {
-		if err := list.Add(ctx, queue.Entry{Site: e.Site, URL: e.URL, Rank: e.Rank, Sector: e.Sector, Line: e.Line}); err != nil {
+		if err := list.Add(ctx, queue.Entry(e)); err != nil {
 			return err
 		}
 	}

@@ -249,7 +249,7 @@ func findOrCreate(ctx context.Context, st *store.Store, o *options, list sitelis
 	sw := store.Sweep{ID: id, ListDigest: list.Digest(), Settings: string(settings), Agree: o.agree, Created: now}
 	sites := make([]store.Site, 0, len(list.Entries))
 	for _, en := range list.Entries {
-		sites = append(sites, store.Site{Site: en.Site, URL: en.URL, Rank: en.Rank, Sector: en.Sector, Line: en.Line})
+		sites = append(sites, store.Site(en))
 	}
 	return sw, false, st.CreateSweep(ctx, sw, sites)
 }

@@ -77,6 +77,18 @@ func Word(s string) string {
 	return s
 }
 
+// Seen are sites that were met before, each by a short digest: lists are long.
+type Seen map[[16]byte]struct{}
+
+// Add tells whether a site is new, and from then on it is not.
+func (s Seen) Add(site string) bool {
+	sum := sha256.Sum256([]byte(site))
+	key := [16]byte(sum[:])
+	_, had := s[key]
+	s[key] = struct{}{}
+	return !had
+}
+
 const maxLine = 8 << 10
 
 // Parse reads a list. It returns an error only when the input cannot be read
