@@ -157,6 +157,7 @@ func (f *fleet) try(ctx context.Context, i int, x fault) error {
 	if err := f.work(x.worker); err != nil {
 		return err
 	}
+	defer f.stop("worker") // where it was not stopped to read its last words
 	if x.later {
 		if err := f.until(ctx, `sum(pecrawler_visits_total) > 2`); err != nil {
 			return fmt.Errorf("the worker did not begin: %w", err)
@@ -193,7 +194,7 @@ func (f *fleet) try(ctx context.Context, i int, x fault) error {
 	out, _ := exec.CommandContext(ctx, "bin/pecrawler", f.workerFlags("doctor", x.worker)...).Output()
 	fmt.Printf("\n`pecrawler doctor` with the worker's flags:\n\n")
 	for line := range strings.Lines(string(out)) {
-		if strings.HasPrefix(line, "FAIL") || !regexp.MustCompile(`^(ok|note) `).MatchString(line) {
+		if !strings.HasPrefix(line, "ok ") && !strings.HasPrefix(line, "note ") {
 			fmt.Printf("    %s", line)
 		}
 	}
@@ -226,10 +227,9 @@ type fleet struct {
 
 type process struct {
 	name string
-	args []string
-	cmd  *exec.Cmd
-	end  chan struct{} // closed when it has ended
-	quit chan struct{} // closed when it shall not be started again
+	sig  os.Signal          // that ends it
+	stop context.CancelFunc // sends it, and keeps it from being started again
+	end  chan struct{}      // closed when it has ended
 }
 
 func (f *fleet) url() string {
@@ -258,7 +258,7 @@ func (f *fleet) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	labPort, collect := freePort(), freePort()
+	labPort := freePort()
 	if err := f.run("lab", "bin/pecrawler", "lab", "--lawful", "300", "--listen", "127.0.0.1:"+labPort); err != nil {
 		return err
 	}
@@ -286,11 +286,8 @@ func (f *fleet) start(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(f.dir, "sites.csv"), list, 0o644); err != nil {
 		return err
 	}
-	if err := f.run("collect", "bin/pecrawler", "collect", "--nats", f.url(), "--out", filepath.Join(f.dir, "desk"), "--listen", "127.0.0.1:"+collect); err != nil {
-		return err
-	}
-	f.collect = collect
-	return nil
+	f.collect = freePort()
+	return f.run("collect", "bin/pecrawler", "collect", "--nats", f.url(), "--out", filepath.Join(f.dir, "desk"), "--listen", "127.0.0.1:"+f.collect)
 }
 
 // watch starts Prometheus anew for a worker on another port, so that nothing of
@@ -330,36 +327,41 @@ func (f *fleet) work(own []string) error {
 	return f.run("worker", append([]string{"bin/pecrawler"}, append(f.workerFlags("work", own), "--listen", "127.0.0.1:"+f.worker)...)...)
 }
 
+// again is how long a worker that has ended waits to be started again.
+const again = 2 * time.Second
+
 // run starts a process whose output goes to DIR/name.log.
 func (f *fleet) run(name string, args ...string) error {
-	p := &process{name: name, args: args, quit: make(chan struct{}), end: make(chan struct{})}
-	begin := func() error {
+	ctx, stop := context.WithCancel(context.Background())
+	p := &process{name: name, stop: stop, end: make(chan struct{})}
+	begin := func() (*exec.Cmd, error) {
 		log, err := os.OpenFile(filepath.Join(f.dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		defer log.Close()
-		p.cmd = exec.Command(args[0], args[1:]...)
-		p.cmd.Stdout, p.cmd.Stderr = log, log
-		p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-		return p.cmd.Start()
+		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+		cmd.Cancel = func() error { return cmd.Process.Signal(p.sig) }
+		cmd.Stdout, cmd.Stderr = log, log
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+		return cmd, cmd.Start()
 	}
 	started := make(chan error)
 	go func() {
 		defer close(p.end)
-		err := begin()
+		cmd, err := begin()
 		started <- err
 		for err == nil {
-			p.cmd.Wait()
-			select {
-			case <-p.quit:
-				return
-			case <-time.After(2 * time.Second):
-			}
+			cmd.Wait()
 			if name != "worker" {
 				return
 			}
-			err = begin()
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(again):
+			}
+			cmd, err = begin()
 		}
 	}()
 	if err := <-started; err != nil {
@@ -376,8 +378,8 @@ func (f *fleet) end(name string, sig os.Signal) error {
 	}
 	p := f.procs[i]
 	f.procs = slices.Delete(f.procs, i, i+1)
-	close(p.quit)
-	p.cmd.Process.Signal(sig) // it may have ended
+	p.sig = sig
+	p.stop()
 	<-p.end
 	return nil
 }
