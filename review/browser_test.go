@@ -240,6 +240,17 @@ func TestAWalkByKeyboard(t *testing.T) {
 	}
 }
 
+// sounds holds the page that is shown against the same as sound, wide and narrow,
+// and keeps its pictures.
+func (b *tab) sounds(what string) {
+	b.Helper()
+	for _, width := range []int64{320, 1440} {
+		b.run(chromedp.EmulateViewport(width, 900))
+		b.sound(fmt.Sprintf("%s at %d", what, width))
+		b.shot(fmt.Sprintf("%s-%d", what, width))
+	}
+}
+
 // shot keeps a picture of the page in the folder that PECRAWLER_KEEP names, for
 // people to look at.
 func (b *tab) shot(name string) {

@@ -135,11 +135,7 @@ func TestHandOutByKeyboard(t *testing.T) {
 	}
 	b.press(`details summary`, kb.Enter)
 	b.press(`#view`, "m")
-	for _, width := range []int64{320, 1440} {
-		b.run(chromedp.EmulateViewport(width, 900))
-		b.sound("the queue after handing out")
-		b.shot("queue-" + map[int64]string{320: "320", 1440: "1440"}[width])
-	}
+	b.sounds("queue")
 	b.press(`form[action="/queue/views"] button`, kb.Enter)
 	b.until(`document.querySelectorAll(".app-views li").length === 2`)
 }

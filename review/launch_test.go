@@ -286,38 +286,30 @@ func TestLaunchByKeyboard(t *testing.T) {
 	p := serve(t, review.Options{Sweeps: c})
 	b := openTab(t, p, "ann")
 	at := func(want string) { t.Helper(); b.until(fmt.Sprintf(`location.pathname === %q`, want)) }
-	sound := func(what string) {
-		t.Helper()
-		for _, width := range []int64{320, 1440} {
-			b.run(chromedp.EmulateViewport(width, 900))
-			b.sound(fmt.Sprintf("%s at %d", what, width))
-			b.shot(fmt.Sprintf("%s-%d", what, width))
-		}
-	}
 	at("/")
 	b.press(`a[href="/launch"]`, kb.Enter)
 	at("/launch")
-	sound("launch")
+	b.sounds("launch")
 	b.press(`form[action="/launch"] button`, kb.Enter)
 	b.until(`document.querySelector(".govuk-error-summary") !== null`)
-	sound("launch-refused")
+	b.sounds("launch-refused")
 	b.press(`#sites`, "good.example")
 	b.run(chromedp.KeyEvent("\r"), chromedp.KeyEvent("not a site"), chromedp.KeyEvent("\r"), chromedp.KeyEvent("javascript:alert(1)//"+strings.Repeat("W", 300)))
 	b.press(`#name`, "by-hand")
 	eval[bool](b, `document.querySelector("#name").value = "by-hand", true`)
 	b.press(`form[action="/launch"] button`, kb.Enter)
 	b.until(`document.querySelector("form[action='/launch/go']") !== null`)
-	sound("checked")
+	b.sounds("checked")
 	b.press(`form[action="/launch/go"] button`, kb.Enter)
 	at("/launches/by-hand")
 	b.press(`a[href="/launches/by-hand"]`, kb.Enter) // stop loading it again
 	b.until(`location.search === "" && document.querySelector("form[action$='/pause']") !== null`)
-	sound("launched")
+	b.sounds("launched")
 	b.press(`form[action$="/pause"] button`, kb.Enter)
 	b.until(`document.querySelector("form[action$='/resume']") !== null`)
-	sound("paused")
+	b.sounds("paused")
 	b.run(chromedp.Navigate(p.URL + "/"))
-	sound("sweeps")
+	b.sounds("sweeps")
 	if st := c.states["by-hand"]; !st.Paused {
 		t.Errorf("it is not paused: %+v", st)
 	}

@@ -166,22 +166,14 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 func TestTokensInABrowser(t *testing.T) {
 	p := serve(t, review.Options{})
 	b := openTab(t, p, "ann")
-	sound := func(what string) {
-		t.Helper()
-		for _, width := range []int64{320, 1440} {
-			b.run(chromedp.EmulateViewport(width, 900))
-			b.sound(what)
-			b.shot(what + map[int64]string{320: "-320", 1440: "-1440"}[width])
-		}
-	}
 	b.run(chromedp.Navigate(p.URL + "/tokens"))
-	sound("tokens-none")
+	b.sounds("tokens-none")
 	await := func(selector string) { t.Helper(); b.until(`document.querySelector("` + selector + `") !== null`) }
 	b.press(`main form button`, "\r")
 	await(".govuk-error-summary")
-	sound("tokens-refused")
+	b.sounds("tokens-refused")
 	b.press(`#name`, "c")
 	b.press(`form[action="/tokens"] button`, "\r")
 	await(".app-secret")
-	sound("tokens-new")
+	b.sounds("tokens-new")
 }
