@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -111,11 +112,7 @@ type desk struct {
 func (d *desk) keep(f draft) (string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for who, f := range d.drafts {
-		if d.now().Sub(f.made) > draftTime {
-			delete(d.drafts, who)
-		}
-	}
+	maps.DeleteFunc(d.drafts, func(_ string, f draft) bool { return d.now().Sub(f.made) > draftTime })
 	if _, mine := d.drafts[f.person]; !mine && len(d.drafts) >= mostDrafts {
 		return "", &refusal{http.StatusServiceUnavailable, "Too many lists are being checked", "Others are launching sweeps just now. Try again in some minutes."}
 	}

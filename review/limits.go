@@ -1,9 +1,11 @@
 package review
 
 import (
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -62,11 +64,7 @@ func (g *gate) wrong(addr string) {
 		t.first = now // locked from now on
 	}
 	if len(g.tries) >= mostKnown {
-		for a, t := range g.tries {
-			if now.Sub(t.first) >= lockTime {
-				delete(g.tries, a)
-			}
-		}
+		maps.DeleteFunc(g.tries, func(_ string, t tries) bool { return now.Sub(t.first) >= lockTime })
 	}
 	if len(g.tries) < mostKnown || g.tries[addr].wrong > 0 {
 		g.tries[addr] = t
@@ -89,11 +87,7 @@ func (g *gate) allow(key string, r rate.Limit, burst int) bool {
 	l := g.rates[key]
 	if l == nil {
 		if len(g.rates) >= mostKnown {
-			for k, l := range g.rates {
-				if now.Sub(l.last) > time.Minute { // by then it is full again
-					delete(g.rates, k)
-				}
-			}
+			maps.DeleteFunc(g.rates, func(_ string, l *limit) bool { return now.Sub(l.last) > time.Minute }) // by then it is full again
 			if len(g.rates) >= mostKnown {
 				return false
 			}
@@ -134,10 +128,5 @@ func (h *Handler) address(r *http.Request) string {
 }
 
 func (h *Handler) trusts(a netip.Addr) bool {
-	for _, p := range h.opt.Proxies {
-		if p.Contains(a.Unmap()) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(h.opt.Proxies, func(p netip.Prefix) bool { return p.Contains(a.Unmap()) })
 }

@@ -3,6 +3,7 @@ package review
 import (
 	"crypto/rand"
 	"crypto/subtle"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -67,11 +68,7 @@ func (d *door) admit(p Person, idle time.Duration) (key string) {
 	defer d.mu.Unlock()
 	key = rand.Text() + rand.Text()
 	now := d.now()
-	for k, s := range d.sessions {
-		if s.over(now) {
-			delete(d.sessions, k)
-		}
-	}
+	maps.DeleteFunc(d.sessions, func(_ string, s *session) bool { return s.over(now) })
 	d.sessions[key] = &session{Person: p, Token: rand.Text(), key: key, until: now.Add(sessionTime), idle: idle, seen: now}
 	return key
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -85,11 +86,7 @@ func (o *signOn) begin(next string) (key, to string, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.flows) >= mostFlows {
-		for k, f := range o.flows {
-			if o.now().After(f.until) {
-				delete(o.flows, k)
-			}
-		}
+		maps.DeleteFunc(o.flows, func(_ string, f flow) bool { return o.now().After(f.until) })
 		if len(o.flows) >= mostFlows {
 			return "", "", errors.New("too many people are signing in")
 		}

@@ -81,14 +81,10 @@ func (s *withGroups) SetUserinfoFromToken(ctx context.Context, info *oidc.UserIn
 	if err := s.Storage.SetUserinfoFromToken(ctx, info, token, subject, origin); err != nil {
 		return err
 	}
-	s.tell(info, subject)
-	return nil
-}
-
-func (s *withGroups) tell(info *oidc.UserInfo, subject string) {
 	for _, p := range s.people {
 		if p.ID == subject && p.Groups != nil {
 			info.AppendClaims("groups", p.Groups)
 		}
 	}
+	return nil
 }
