@@ -11,7 +11,6 @@ import (
 	"time"
 
 	pc "pecrawler"
-	"pecrawler/store"
 )
 
 // The documents of the API. Verdicts are those of verdicts.jsonl and of the
@@ -125,13 +124,13 @@ func (h *Handler) apiVerdicts(c *call) error {
 	if _, err := h.store.Sweep(ctx, sweep); err != nil {
 		return err
 	}
-	q := c.r.URL.Query()
-	limit, offset := spanOf(c.r)
-	list, total, err := h.store.Words(ctx, sweep, store.Filter{Overall: pc.Overall(q.Get("overall")), Rule: q.Get("rule"), Query: q.Get("q"), Limit: limit, Offset: offset})
+	f := wordsOf(c.r.URL.Query())
+	f.Limit, f.Offset = spanOf(c.r)
+	list, total, err := h.store.Words(ctx, sweep, f)
 	if err != nil {
 		return err
 	}
-	return writeJSON(c.w, http.StatusOK, apiVerdicts{total, offset, list})
+	return writeJSON(c.w, http.StatusOK, apiVerdicts{total, f.Offset, list})
 }
 
 func (h *Handler) apiSite(c *call) error {

@@ -396,7 +396,7 @@ func (h *Handler) launched(c *call) error {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	return h.show(c, "launched.html", "Sweep "+st.Sweep, "sweeps", map[string]any{"State": st, "Tallies": tallies(st.Overall, st.Listed), "Live": live, "Stored": err == nil, "Bar": 1000 * min(st.Done, st.Listed) / max(st.Listed, 1), "Steers": c.May("POST /launches/{sweep}/{do}")})
+	return h.show(c, "launched.html", "Sweep "+st.Sweep, "sweeps", map[string]any{"State": st, "Tallies": tallies(st.Overall, st.Listed), "Live": live, "Stored": err == nil, "Bar": 1000 * min(st.Done, st.Listed) / max(st.Listed, 1)})
 }
 
 // steer pauses a sweep, goes on with it or cancels it.

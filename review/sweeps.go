@@ -72,6 +72,11 @@ func tallies(n map[pc.Overall]int, sites int) []tally {
 	return out
 }
 
+// wordsOf reads a filter of last words.
+func wordsOf(q url.Values) store.Filter {
+	return store.Filter{Overall: pc.Overall(q.Get("overall")), Rule: q.Get("rule"), Query: q.Get("q")}
+}
+
 func (h *Handler) sites(c *call) error {
 	ctx := c.r.Context()
 	sweep, err := h.store.Sweep(ctx, c.r.PathValue("sweep"))
@@ -84,7 +89,8 @@ func (h *Handler) sites(c *call) error {
 	}
 	q := c.r.URL.Query()
 	page := pageOf(q)
-	f := store.Filter{Overall: pc.Overall(q.Get("overall")), Rule: q.Get("rule"), Query: q.Get("q"), Limit: pageSize, Offset: (page - 1) * pageSize}
+	f := wordsOf(q)
+	f.Limit, f.Offset = pageSize, (page-1)*pageSize
 	list, total, err := h.store.Words(ctx, sweep.ID, f)
 	if err != nil {
 		return err
