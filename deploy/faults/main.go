@@ -137,14 +137,15 @@ func run(ctx context.Context) error {
 }
 
 // try plants a fault and shows what says so.
-func (f *fleet) try(ctx context.Context, i int, x fault) error {
-	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
-	defer cancel()
+func (f *fleet) try(ctx context.Context, i int, x fault) (err error) {
+	soon, stop := context.WithTimeout(ctx, 4*time.Minute) // what is to be seen is seen by then
+	defer stop()
 	fmt.Printf("### %s\n\n", x.name)
 	sweep := fmt.Sprintf("fault-%d", i)
 	if err := f.pecrawler(ctx, "launch", "--nats", f.url(), "--name", sweep, "--agree-after", "0s", filepath.Join(f.dir, "sites.csv")); err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, f.pecrawler(ctx, "cancel", "--nats", f.url(), sweep)) }()
 	if err := f.watch(sweep); err != nil {
 		return err
 	}
@@ -159,7 +160,7 @@ func (f *fleet) try(ctx context.Context, i int, x fault) error {
 	}
 	defer f.stop("worker") // where it was not stopped to read its last words
 	if x.later {
-		if err := f.until(ctx, `sum(pecrawler_visits_total) > 2`); err != nil {
+		if err := f.until(soon, `sum(pecrawler_visits_total) > 2`); err != nil {
 			return fmt.Errorf("the worker did not begin: %w", err)
 		}
 		if err := x.plant(); err != nil {
@@ -169,7 +170,7 @@ func (f *fleet) try(ctx context.Context, i int, x fault) error {
 	begin := time.Now()
 	var missing []error
 	for _, a := range x.alerts {
-		if err := f.until(ctx, `ALERTS{alertname="`+a+`", alertstate="firing"}`); err != nil {
+		if err := f.until(soon, `ALERTS{alertname="`+a+`", alertstate="firing"}`); err != nil {
 			missing = append(missing, fmt.Errorf("the alert %s does not fire", a))
 		}
 	}
@@ -209,7 +210,7 @@ func (f *fleet) try(ctx context.Context, i int, x fault) error {
 			missing = append(missing, err)
 		}
 	}
-	return errors.Join(append(missing, f.pecrawler(ctx, "cancel", "--nats", f.url(), sweep))...)
+	return errors.Join(missing...)
 }
 
 // fleet is what runs: three NATS servers, the test web, a collector, a worker
