@@ -241,7 +241,7 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) {
 	}
 	if len(who.roles) == 0 {
 		h.gate.wrong(h.address(r))
-		if err := h.store.Note(r.Context(), store.Entry{At: h.opt.Now(), Who: who.name, Act: "refused", Detail: "in no group that has a role"}); err != nil {
+		if err := h.note(r.Context(), Person{Name: who.name}, "refused", "", "in no group that has a role"); err != nil {
 			h.failed(w, r, err)
 			return
 		}
