@@ -24,7 +24,7 @@ type resolver struct {
 }
 
 func (l *Lab) resolve() error {
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	conn, err := net.ListenPacket("udp", net.JoinHostPort(hostOf(l.ln.Addr().String()), "0"))
 	if err != nil {
 		return fmt.Errorf("listen for names: %w", err)
 	}

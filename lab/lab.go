@@ -23,8 +23,10 @@ package lab
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -32,6 +34,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -43,6 +46,8 @@ type Config struct {
 	Listen  string // host:port of the proxy; "" is a free loopback port
 	Modules string // the node_modules folder; "" looks for lab/npm/node_modules
 	Log     *slog.Logger
+	// Requests takes a line of JSON for each request, as [Request]; nil: none is kept.
+	Requests io.Writer
 	Plan
 }
 
@@ -53,6 +58,32 @@ type Plan struct {
 	Hostile bool // sites that attack the browser, the network or who reads of them
 	Lawful  int  // how many generated lawful sites
 	Mutants bool // every mutation of every consent manager that it applies to
+}
+
+// Request is a line of the log of requests: who asked a site or another party
+// for something, and when. Tunnels are in it too, because a site that fails
+// below HTTP sees nothing else; they have no path.
+type Request struct {
+	At   time.Time `json:"at"`
+	From string    `json:"from"` // address, without the port
+	Host string    `json:"host"`
+	Path string    `json:"path,omitempty"`
+}
+
+// note writes a request down.
+func (l *Lab) note(r *http.Request, path string) {
+	if l.requests == nil {
+		return
+	}
+	line, err := json.Marshal(Request{At: time.Now(), From: hostOf(r.RemoteAddr), Host: hostOf(r.Host), Path: path})
+	if err == nil {
+		l.noting.Lock()
+		defer l.noting.Unlock()
+		_, err = l.requests.Write(append(line, '\n'))
+	}
+	if err != nil {
+		l.log.Error("a request is missing in the log of requests", "err", err)
+	}
 }
 
 // Lab is a running test web.
@@ -70,7 +101,10 @@ type Lab struct {
 	others  *http.ServeMux  // what other parties serve
 	hosts   map[string]bool // other parties
 	dns     *resolver
-	aliases map[string]string // names of sites that are aliases of other parties (CNAME)
+
+	noting   sync.Mutex
+	requests io.Writer
+	aliases  map[string]string // names of sites that are aliases of other parties (CNAME)
 }
 
 // Sites makes the sites of a plan, by host name, without serving them.
@@ -147,7 +181,7 @@ func Start(cfg Config) (*Lab, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen for the test web: %w", err)
 	}
-	l := &Lab{sites: map[string]*Site{}, order: sites, modules: modules, ca: ca, ln: ln, log: cfg.Log,
+	l := &Lab{sites: map[string]*Site{}, order: sites, modules: modules, ca: ca, ln: ln, log: cfg.Log, requests: cfg.Requests,
 		own: http.NewServeMux(), others: http.NewServeMux(), hosts: map[string]bool{}, aliases: map[string]string{}}
 	for _, byName := range cat.parts {
 		for _, p := range byName {

@@ -1,9 +1,11 @@
 package lab_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -92,6 +94,45 @@ func TestEverySiteAnswersAsItsTruthSays(t *testing.T) {
 				t.Errorf("http does not lead to https: %v", err)
 			}
 		})
+	}
+}
+
+// The log of requests names who asked which site, in tunnels and out of them.
+func TestRequestsAreWrittenDown(t *testing.T) {
+	var log bytes.Buffer
+	l, err := lab.Start(lab.Config{Plan: lab.Plan{Written: true}, Requests: &log})
+	if errors.Is(err, lab.ErrNoModules) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(l.CA())
+	tr := &http.Transport{Proxy: http.ProxyURL(l.URL()), TLSClientConfig: &tls.Config{RootCAs: pool}}
+	c := &http.Client{Transport: tr, Timeout: 10 * time.Second}
+	for _, url := range []string{"https://harbour-books.example/", "http://harbour-books.example/robots.txt"} {
+		if _, _, err := get(t, c, url); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tr.CloseIdleConnections()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for line := range bytes.Lines(log.Bytes()) {
+		var r lab.Request
+		if err := json.Unmarshal(line, &r); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		if r.From != "127.0.0.1" || r.Host != "harbour-books.example" || time.Since(r.At) > time.Minute {
+			t.Errorf("%+v", r)
+		}
+		paths = append(paths, r.Path)
+	}
+	if want := []string{"", "/", "/robots.txt", "/robots.txt"}; /* plain http is redirected */ !slices.Equal(paths, want) {
+		t.Errorf("paths %q, want %q", paths, want)
 	}
 }
 

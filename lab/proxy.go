@@ -62,6 +62,7 @@ func (l *Lab) known(host string) bool {
 // byte is no TLS handshake.
 func (l *Lab) tunnel(w http.ResponseWriter, r *http.Request) {
 	host := hostOf(r.Host)
+	l.note(r, "")
 	switch {
 	case l.inside(host) != "":
 		noWay(w, host)

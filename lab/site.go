@@ -172,6 +172,7 @@ func parseSite(c *catalog, raw []byte) (*Site, error) {
 // web answers for a site or for another party.
 func (l *Lab) web(w http.ResponseWriter, r *http.Request) {
 	host := hostOf(r.Host)
+	l.note(r, r.URL.Path)
 	if s := l.sites[host]; s != nil && s.Fault != FaultDNS {
 		l.site(w, r, s)
 		return

@@ -102,19 +102,19 @@ func (s *stages) Add(name string, data []byte) error {
 
 // cost measures visits beside bare browsers that load as many pages.
 func cost(ctx context.Context, w io.Writer, bin string, n int) error {
-	proxy, ca, labPID, stop, err := startLab(ctx, bin)
+	web, err := startLab(ctx, bin)
 	if err != nil {
 		return err
 	}
-	defer stop()
-	mem, err := newPeak(ctx, labPID)
+	defer web.stop()
+	mem, err := newPeak(ctx, web.pid)
 	if err != nil {
 		return err
 	}
 	defer mem.close()
 	m := newMeter()
 	defer m.close()
-	up, err := url.Parse(proxy)
+	up, err := url.Parse(web.proxy)
 	if err != nil {
 		return err
 	}
@@ -122,13 +122,13 @@ func cost(ctx context.Context, w io.Writer, bin string, n int) error {
 	if err != nil {
 		return err
 	}
-	home, err := bareHome(ctx, ca)
+	home, err := bareHome(ctx, web.ca)
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(home)
 	crawler.Tune()
-	c := crawler.New(crawler.Config{Proxy: up, CAFile: ca, Tool: "bench", Recycle: 1 << 20, Memory: 8 << 30}, chooser{cls}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	c := crawler.New(crawler.Config{Proxy: up, CAFile: web.ca, Tool: "bench", Recycle: 1 << 20, Memory: 8 << 30}, chooser{cls}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	defer c.Close()
 	if _, err := c.Start(ctx); err != nil {
 		return err
@@ -171,7 +171,7 @@ func cost(ctx context.Context, w io.Writer, bin string, n int) error {
 			r.loads += float64(loads) * k
 			r.memory = max(r.memory, mem.take())
 			for range loads { // in turn, so that both meet the same machine
-				u, err := bare(ctx, m, proxy, home, "https://"+ref.site+"/")
+				u, err := bare(ctx, m, web.proxy, home, "https://"+ref.site+"/")
 				if err != nil {
 					return err
 				}

@@ -101,8 +101,14 @@ func hardware() string {
 	return fmt.Sprintf("%s, %d cores, %s/%s, %s", cpu, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 }
 
-// startLab runs the test web as a process of its own, so that its CPU is not counted.
-func startLab(ctx context.Context, bin string, args ...string) (proxy, ca string, pid int, stop func(), err error) {
+// web is the test web, run as a process of its own, so that its CPU is not counted.
+type web struct {
+	proxy, ca, dns string
+	pid            int
+	stop           func()
+}
+
+func startLab(ctx context.Context, bin string, args ...string) (*web, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, bin, append([]string{"lab"}, args...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
@@ -112,18 +118,22 @@ func startLab(ctx context.Context, bin string, args ...string) (proxy, ca string
 	}
 	if err != nil {
 		cancel()
-		return "", "", 0, nil, fmt.Errorf("start the test web: %w", err)
+		return nil, fmt.Errorf("start the test web: %w", err)
 	}
-	stop = func() { cancel(); cmd.Wait() }
+	w := &web{pid: cmd.Process.Pid, stop: func() { cancel(); cmd.Wait() }}
 	sc := bufio.NewScanner(out)
 	for sc.Scan() {
 		f := strings.Fields(sc.Text())
 		if i := slices.Index(f, "--proxy"); i >= 0 && i+3 < len(f) {
-			return f[i+1], f[i+3], cmd.Process.Pid, stop, nil
+			w.proxy, w.ca = f[i+1], f[i+3]
+		}
+		if len(f) > 3 && f[0] == "Names" && w.proxy != "" {
+			w.dns = f[3]
+			return w, nil
 		}
 	}
-	stop()
-	return "", "", 0, nil, errors.New("the test web did not say where it is")
+	w.stop()
+	return nil, errors.New("the test web did not say where it is")
 }
 
 // chooser lends the classifier to the crawler.

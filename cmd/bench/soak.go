@@ -81,12 +81,12 @@ func sampleOf(pid, except, visits int, heap, goroutines float64) sample {
 // soak makes n visits of the test web, one in ten of a hostile site, through
 // one crawler, and looks whether anything grows.
 func soak(ctx context.Context, w io.Writer, bin string, n int, settle time.Duration) error {
-	proxy, ca, labPID, stop, err := startLab(ctx, bin, "--hostile")
+	web, err := startLab(ctx, bin, "--hostile")
 	if err != nil {
 		return err
 	}
-	defer stop()
-	up, err := url.Parse(proxy)
+	defer web.stop()
+	up, err := url.Parse(web.proxy)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func soak(ctx context.Context, w io.Writer, bin string, n int, settle time.Durat
 	r.Shuffle(len(hostile), func(i, k int) { hostile[i], hostile[k] = hostile[k], hostile[i] })
 	reg := prometheus.NewRegistry()
 	crawler.Tune()
-	c := crawler.New(crawler.Config{Proxy: up, CAFile: ca, Tool: "bench", Floor: settle, Late: 2 * settle, Cap: 3 * settle}, chooser{cls}, slog.New(slog.DiscardHandler), reg)
+	c := crawler.New(crawler.Config{Proxy: up, CAFile: web.ca, Tool: "bench", Floor: settle, Late: 2 * settle, Cap: 3 * settle}, chooser{cls}, slog.New(slog.DiscardHandler), reg)
 	defer c.Close()
 	if _, err := c.Start(ctx); err != nil {
 		return err
@@ -145,7 +145,7 @@ func soak(ctx context.Context, w io.Writer, bin string, n int, settle time.Durat
 			return ctx.Err()
 		case <-time.After(2 * time.Second):
 		}
-		samples = append(samples, take(done, labPID))
+		samples = append(samples, take(done, web.pid))
 		fmt.Fprintf(os.Stderr, "%d visits, %.0f s: %.0f\n", done, time.Since(begin).Seconds(), samples[len(samples)-1].Values)
 	}
 	fmt.Fprintf(w, "# Visits without end\n\nMade by `make soak`: %d visits of the test web through one process, %d at once, one in ten of a site that attacks the browser, settling\nfor %v. Everything is counted while no visit is in hand; start, middle and end are the means of a third of %d samples each. Our heap holds the largest message of the running browser (a hostile tree: 40 MB).\n\n", n, atOnce, settle, len(samples))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,7 +17,10 @@ func labCmd(ctx context.Context, e env, args []string) error {
 	if len(args) > 0 && args[0] == "score" {
 		return labScore(ctx, e, args[1:])
 	}
-	o, rest, err := parse(e, "lab", forServe|forLab, args)
+	requests := ""
+	o, rest, err := parseWith(e, "lab", forServe|forLab, args, func(fs *flag.FlagSet) {
+		fs.StringVar(&requests, "requests", "", "`file` for a line of JSON a request: who asked which site, and when")
+	})
 	if err != nil {
 		return err
 	}
@@ -27,7 +31,16 @@ func labCmd(ctx context.Context, e env, args []string) error {
 	if o.set["listen"] {
 		listen = o.listen
 	}
-	web, ca, err := startLab(lab.Config{Listen: listen, Log: o.logger(e.stderr), Plan: o.plan}, filepath.Join(os.TempDir(), fmt.Sprintf("pecrawler-lab-ca-%d.pem", os.Getpid())))
+	cfg := lab.Config{Listen: listen, Log: o.logger(e.stderr), Plan: o.plan}
+	if requests != "" {
+		f, err := os.Create(requests)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		cfg.Requests = f
+	}
+	web, ca, err := startLab(cfg, filepath.Join(os.TempDir(), fmt.Sprintf("pecrawler-lab-ca-%d.pem", os.Getpid())))
 	if err != nil {
 		return err
 	}
