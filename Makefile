@@ -3,6 +3,7 @@
 # make check                   what a change must pass before it is merged
 # make review                  the review page of what was swept
 # make bench, soak, repeat, score   the figures in docs/
+# make chaos [CHAOS_SITES=500]  docs/chaos.md: a fleet on this machine is killed, cut off and filled up while it sweeps (root; an hour or two)
 # make record                  the record of the tool in docs/accountability, with the figures of score
 # make frontend                the style sheet of the review page, after a change of review/frontend
 # make train                   what the classifier was taught, made again from npm packages and our own grammars
@@ -15,7 +16,7 @@ OUT   ?= pecrawler-data
 FLAGS ?=
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: sweep review test check build setup bench soak repeat score record image-check faults lab-check frontend train eval
+.PHONY: sweep review test check build setup bench soak repeat chaos score record image-check faults lab-check frontend train eval
 sweep: build
 	@if [ -n "$(SITES)" ]; then exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) "$(SITES)"; else exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) --lab; fi
 
@@ -56,6 +57,12 @@ soak: build
 
 repeat: build
 	go run ./cmd/bench repeat > docs/repeat.md.new && mv docs/repeat.md.new docs/repeat.md && cat docs/repeat.md
+
+# What was missed is written down too, and then it fails.
+CHAOS_SITES ?= 500
+chaos: build
+	@go run ./cmd/bench chaos -n $(CHAOS_SITES) > docs/chaos.md.new; status=$$?; \
+	if [ -s docs/chaos.md.new ]; then mv docs/chaos.md.new docs/chaos.md; cat docs/chaos.md; else rm docs/chaos.md.new; fi; exit $$status
 
 score: build
 	go run ./cmd/bench score > docs/results.md.new && mv docs/results.md.new docs/results.md && cat docs/results.md

@@ -1,0 +1,651 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	pc "pecrawler"
+	"pecrawler/lab"
+)
+
+const (
+	chaosServers = 3
+	chaosWorkers = 6
+	chaosGap     = 2 * time.Second // as in production; the test web does without unless told
+	chaosCut     = time.Minute
+	chaosSweep   = "chaos"
+)
+
+// fleet is a cluster, its workers and a collector as real processes, each of
+// them but the collector in a network namespace of its own.
+type fleet struct {
+	bin, dir string
+	sites    int
+	net      *network
+	web      *web
+	servers  []*member
+	workers  []*member
+	collect  *member
+	requests string // the test web's log
+	begin    time.Time
+	done     []step
+	orphans  []string // browsers that outlived their workers
+}
+
+// step is a line of the timeline.
+type step struct {
+	after       time.Duration
+	what        string
+	first, last int // last words before and after
+}
+
+// chaos sweeps n sites of the test web with a fleet that is broken meanwhile,
+// and looks whether anything is lost, doubled or rude.
+func chaos(ctx context.Context, w io.Writer, bin string, n int) (err error) {
+	if os.Geteuid() != 0 {
+		return errors.New("chaos cuts networks and fills a disk; for network namespaces and a tmpfs it wants to be root")
+	}
+	dir, err := os.MkdirTemp("", "pc-") // a short name: Chromium keeps a socket below it
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err == nil {
+			err = os.RemoveAll(dir)
+		} else {
+			fmt.Fprintln(os.Stderr, "logs are kept in", dir)
+		}
+	}()
+	if bin, err = filepath.Abs(bin); err != nil {
+		return err
+	}
+	f := &fleet{bin: bin, dir: dir, sites: n, requests: filepath.Join(dir, "requests.jsonl")}
+	defer f.stop()
+	sites, err := f.start(ctx)
+	if err != nil {
+		return err
+	}
+	if err := f.breakThings(ctx); err != nil {
+		return err
+	}
+	if err := f.wait(ctx, 1); err != nil {
+		return err
+	}
+	took := time.Since(f.begin)
+	checks, err := f.check(ctx, sites)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(w, `# A fleet that is broken while it sweeps
+
+Made by %s, as root. %d sites of the test web, swept by %d workers of one visit at a time, a collector with a SQLite store, and %d
+NATS servers that keep each message three times: real processes. Each server and worker has a network namespace of its own on a bridge,
+and a cut takes it off the bridge, so that packets vanish without a word. What ends is started again after 2 s, a NATS server after 20 s.
+The gap between visits of a registrable domain is %v, a visit that raises suspicion is followed by another after 5 s at the earliest.
+It took %.0f minutes.
+
+| after | last words | |
+|---:|---:|---|
+`, "`make chaos`", n, chaosWorkers, chaosServers, chaosGap, took.Minutes())
+	for _, s := range f.done {
+		words := strconv.Itoa(s.first)
+		if s.last != s.first {
+			words += " to " + strconv.Itoa(s.last)
+		}
+		fmt.Fprintf(w, "| %s | %s | %s |\n", s.after.Round(time.Second), words, s.what)
+	}
+	fmt.Fprintf(w, "\n| wanted | measured | |\n|---|---|---|\n")
+	missed := 0
+	for _, c := range checks {
+		said := "met"
+		if !c.met {
+			said = "**missed**"
+			missed++
+		}
+		fmt.Fprintf(w, "| %s | %s | %s |\n", c.want, c.got, said)
+	}
+	fmt.Fprintf(w, "\nPoliteness is read from the test web's log of requests, where each worker has an address of its own; a visit ends with the line that its\nworker logs. %s\n", machine())
+	if missed > 0 {
+		return fmt.Errorf("%d of %d missed", missed, len(checks))
+	}
+	return nil
+}
+
+// start brings everything up and launches the sweep.
+func (f *fleet) start(ctx context.Context) (sites []*lab.Site, err error) {
+	if err := os.Chmod(f.dir, 0o755); err != nil { // the browser runs as an ordinary user
+		return nil, err
+	}
+	tmp := filepath.Join(f.dir, "t")
+	if err := errors.Join(os.Mkdir(tmp, 0o755), os.Mkdir(f.vault(0), 0o755)); err != nil {
+		return nil, err
+	}
+	disk := fmt.Sprintf("size=%dm", 256+2*f.sites) // a bundle of the test web is about a megabyte
+	if err := syscall.Mount("tmpfs", f.vault(0), "tmpfs", 0, disk); err != nil {
+		return nil, fmt.Errorf("a small disk for the evidence of a worker: %w", err)
+	}
+	server := filepath.Join(f.dir, "nats-server")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", server, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build nats-server: %w: %s", err, out)
+	}
+	if f.net, err = newNetwork(chaosServers + chaosWorkers); err != nil {
+		return nil, err
+	}
+	if sites, err = chaosSites(f.sites); err != nil {
+		return nil, err
+	}
+	list := filepath.Join(f.dir, "sites.csv")
+	if err := os.WriteFile(list, []byte(lab.CSV(sites)), 0o644); err != nil {
+		return nil, err
+	}
+	f.web, err = startLab(ctx, f.bin, "--listen", f.net.home+":0", "--requests", f.requests, "--lawful", strconv.Itoa(f.sites), "--mutants")
+	if err != nil {
+		return nil, err
+	}
+	for i := range chaosServers {
+		var routes []string
+		for k := range chaosServers {
+			routes = append(routes, "nats://"+f.net.hosts[k].addr+":6222")
+		}
+		h := f.net.hosts[i]
+		name := fmt.Sprintf("nats-%d", i)
+		conf := filepath.Join(f.dir, name+".conf")
+		text := fmt.Sprintf("server_name: %s\nlisten: \"%s:4222\"\nhttp: \"%[2]s:8222\"\njetstream { store_dir: %q, sync_interval: always }\ncluster { name: chaos, listen: \"%[2]s:6222\", routes: [%[4]s] }\n",
+			name, h.addr, filepath.Join(f.dir, name), strings.Join(routes, ", "))
+		if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
+			return nil, err
+		}
+		p, err := startMember(f.dir, name, 20*time.Second, nil, h.inside(server, "-c", conf)...)
+		if err != nil {
+			return nil, err
+		}
+		f.servers = append(f.servers, p)
+	}
+	for try := 0; ; try++ { // until they have found each other
+		if _, err = f.pecrawler(ctx, "queue", "check", "--fix", "--nats-replicas", "3"); err == nil {
+			break
+		}
+		if try == 30 {
+			return nil, err
+		}
+		time.Sleep(time.Second)
+	}
+	f.collect, err = startMember(f.dir, "collect", 2*time.Second, nil, f.bin, "collect", "--nats", f.url(), "--out", filepath.Join(f.dir, "desk"), "--listen", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	f.begin = time.Now()
+	if _, err := f.pecrawler(ctx, "launch", "--name", chaosSweep, "--agree-after", "5s", list); err != nil {
+		return nil, err
+	}
+	for i := range chaosWorkers {
+		name := fmt.Sprintf("work-%d", i)
+		p, err := startMember(f.dir, name, 2*time.Second, []string{"TMPDIR=" + tmp}, f.net.hosts[chaosServers+i].inside(f.bin, "work", "--verbose", "--nats", f.url(), "--out", filepath.Join(f.dir, name+"-data"),
+			"--evidence", f.vault(i), "--slots", "1", "--gap", chaosGap.String(), "--browser-memory", "768", "--proxy", f.web.proxy, "--ca", f.web.ca, "--dns", f.web.dns, "--listen", "127.0.0.1:0")...)
+		if err != nil {
+			return nil, err
+		}
+		f.workers = append(f.workers, p)
+	}
+	return sites, nil
+}
+
+// vault is where a worker keeps bundles: the first on the small disk, the others together.
+func (f *fleet) vault(worker int) string {
+	if worker == 0 {
+		return filepath.Join(f.dir, "disk")
+	}
+	return filepath.Join(f.dir, "evidence")
+}
+
+// chaosSites takes three lawful sites for every two with a fault, these from
+// all over the catalogue.
+func chaosSites(n int) ([]*lab.Site, error) {
+	all, err := lab.Sites(lab.Plan{Lawful: n, Mutants: true, Seed: 1})
+	if err != nil {
+		return nil, err
+	}
+	var lawful, mutants []*lab.Site
+	for _, s := range all {
+		if s.Set == "lawful" {
+			lawful = append(lawful, s)
+		} else {
+			mutants = append(mutants, s)
+		}
+	}
+	faults := min(n*2/5, len(mutants))
+	if n-faults > len(lawful) {
+		return nil, fmt.Errorf("the test web has no %d sites", n)
+	}
+	var out []*lab.Site
+	for i := range n { // one kind among the other, so that all of the sweep is alike
+		if k := i * faults / n; (i+1)*faults/n > k {
+			out = append(out, mutants[k*len(mutants)/faults])
+		} else {
+			out = append(out, lawful[i-k])
+		}
+	}
+	return out, nil
+}
+
+func (f *fleet) url() string {
+	var out []string
+	for _, h := range f.net.hosts[:chaosServers] {
+		out = append(out, "nats://"+h.addr+":4222")
+	}
+	return strings.Join(out, ",")
+}
+
+func (f *fleet) pecrawler(ctx context.Context, args ...string) ([]byte, error) {
+	var out, errs bytes.Buffer
+	n := 1
+	if args[0] == "queue" {
+		n = 2
+	}
+	cmd := exec.CommandContext(ctx, f.bin, slices.Concat(args[:n], []string{"--nats", f.url()}, args[n:])...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("pecrawler %s: %w: %s%s", strings.Join(args, " "), err, &out, &errs)
+	}
+	return out.Bytes(), nil
+}
+
+func (f *fleet) stop() {
+	for _, p := range slices.Concat(f.workers, []*member{f.collect}, f.servers) {
+		if p != nil {
+			p.stop()
+		}
+	}
+	if f.web != nil {
+		f.web.stop()
+	}
+	if f.net != nil {
+		f.net.close()
+	}
+	syscall.Unmount(f.vault(0), syscall.MNT_DETACH)
+}
+
+// streamState is what a NATS server tells of a stream.
+type streamState struct {
+	Name    string `json:"name"`
+	Cluster struct {
+		Leader string `json:"leader"`
+	} `json:"cluster"`
+	State struct {
+		Messages    int `json:"messages"`
+		NumSubjects int `json:"num_subjects"`
+	} `json:"state"`
+}
+
+// streams asks the servers what they hold; who is most advanced is right,
+// because others may be down or behind.
+func (f *fleet) streams(ctx context.Context) map[string]streamState {
+	out := map[string]streamState{}
+	for i, h := range f.net.hosts[:chaosServers] {
+		var said struct {
+			Accounts []struct {
+				Streams []streamState `json:"stream_detail"`
+			} `json:"account_details"`
+		}
+		if getJSON(ctx, "http://"+h.addr+":8222/jsz?streams=1", &said) != nil {
+			continue
+		}
+		for _, a := range said.Accounts {
+			for _, s := range a.Streams {
+				if s.Cluster.Leader == fmt.Sprintf("nats-%d", i) {
+					out[s.Name] = s
+				}
+			}
+		}
+	}
+	return out
+}
+
+func getJSON(ctx context.Context, url string, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	return json.NewDecoder(resp.Body).Decode(into)
+}
+
+// words is how many last words there are. While no server leads it is not known, and -1.
+func (f *fleet) words(ctx context.Context) int {
+	s, ok := f.streams(ctx)["VERDICTS"]
+	if !ok {
+		return -1
+	}
+	return s.State.NumSubjects
+}
+
+// wait returns when a share of the sites has a last word.
+func (f *fleet) wait(ctx context.Context, share float64) error {
+	most, at := -1, time.Now()
+	for {
+		n := f.words(ctx)
+		if n >= int(share*float64(f.sites)) {
+			return nil
+		}
+		if n > most {
+			most, at = n, time.Now()
+		}
+		if time.Since(at) > 10*time.Minute {
+			return fmt.Errorf("nothing has happened for 10 minutes; %d of %d sites have a last word", most, f.sites)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// breakThings does what a fleet has to survive, one after the other.
+func (f *fleet) breakThings(ctx context.Context) error {
+	for _, t := range []struct {
+		at float64
+		do func() (string, error)
+	}{
+		{.05, func() (string, error) {
+			a, b := f.workers[1].kill(), f.workers[2].kill()
+			err := pause(ctx, 30*time.Second)
+			f.orphans = browsersOf(a, b)
+			return "kill -9 of two workers", err
+		}},
+		{.15, func() (string, error) {
+			i := f.leader(ctx)
+			f.servers[i].kill()
+			return fmt.Sprintf("kill -9 of nats-%d, which led the stream of visits; started again after 20 s", i), pause(ctx, 25*time.Second)
+		}},
+		{.25, func() (string, error) {
+			f.collect.kill()
+			return "kill -9 of the collector, and so of whoever writes the store", pause(ctx, 5*time.Second)
+		}},
+		{.35, func() (string, error) {
+			return "the network of a worker is cut for 60 s", f.net.cut(ctx, chaosServers+3)
+		}},
+		{.5, func() (string, error) {
+			i := f.leader(ctx)
+			return fmt.Sprintf("the network of nats-%d, which led the stream of visits, is cut for 60 s", i), f.net.cut(ctx, i)
+		}},
+		{.65, func() (string, error) {
+			before := f.workers[0].times()
+			full := filepath.Join(f.vault(0), "full")
+			size, err := fill(full)
+			if err != nil {
+				return "", err
+			}
+			err = pause(ctx, time.Minute)
+			return fmt.Sprintf("the disk of a worker's evidence is filled (%d MB) for 60 s, in which the worker ends %d times", size>>20, f.workers[0].times()-before), errors.Join(err, os.Remove(full))
+		}},
+		{.8, func() (string, error) {
+			f.collect.kill()
+			f.workers[4].kill()
+			i := f.leader(ctx)
+			f.servers[i].kill()
+			return fmt.Sprintf("kill -9 of the collector, a worker and the leader, nats-%d, at once", i), pause(ctx, 25*time.Second)
+		}},
+	} {
+		if err := f.wait(ctx, t.at); err != nil {
+			return err
+		}
+		s := step{after: time.Since(f.begin), first: f.words(ctx)}
+		fmt.Fprintf(os.Stderr, "after %.0f s, %d of %d last words: ", s.after.Seconds(), s.first, f.sites)
+		var err error
+		if s.what, err = t.do(); err != nil {
+			return err
+		}
+		s.last = max(s.first, f.words(ctx))
+		fmt.Fprintln(os.Stderr, s.what)
+		f.done = append(f.done, s)
+	}
+	return nil
+}
+
+// leader is the server that leads the stream of visits.
+func (f *fleet) leader(ctx context.Context) int {
+	for range 60 {
+		if name, ok := strings.CutPrefix(f.streams(ctx)["VISITS"].Cluster.Leader, "nats-"); ok {
+			i, _ := strconv.Atoi(name)
+			return i
+		}
+		time.Sleep(time.Second)
+	}
+	return 0 // nobody leads; one is as good as another
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// fill writes until nothing more fits.
+func fill(name string) (size int64, err error) {
+	f, err := os.Create(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	for zeros := make([]byte, 1<<20); ; {
+		n, err := f.Write(zeros)
+		size += int64(n)
+		if errors.Is(err, syscall.ENOSPC) {
+			return size, nil
+		}
+		if err != nil {
+			return size, err
+		}
+	}
+}
+
+// browsersOf are the command lines of the browsers that processes started.
+func browsersOf(pids ...int) (out []string) {
+	names, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, name := range names {
+		line, err := os.ReadFile(name)
+		if err != nil {
+			continue // it has just ended
+		}
+		for _, pid := range pids {
+			if bytes.Contains(line, fmt.Appendf(nil, "pecrawler-chrome-%d-", pid)) {
+				out = append(out, string(bytes.ReplaceAll(line[:min(len(line), 120)], []byte{0}, []byte(" "))))
+			}
+		}
+	}
+	return out
+}
+
+// outcome is a line of the second table.
+type outcome struct {
+	want, got string
+	met       bool
+}
+
+// check looks at what came out, from all sides.
+func (f *fleet) check(ctx context.Context, sites []*lab.Site) (out []outcome, err error) {
+	add := func(want string, met bool, format string, args ...any) {
+		out = append(out, outcome{want, fmt.Sprintf(format, args...), met})
+	}
+	var st struct {
+		Sites, Done, Visits, Waiting, Later int
+		InHand                              int `json:"in_hand"`
+		Ended                               string
+	}
+	for begin := time.Now(); st.Ended == "" && time.Since(begin) < 3*time.Minute; time.Sleep(time.Second) {
+		raw, err := f.pecrawler(ctx, "status", "--json", chaosSweep)
+		if err == nil {
+			err = json.Unmarshal(raw, &st)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	add("the sweep has ended, every site has its last word", st.Ended == "done" && st.Done == f.sites && st.Sites == f.sites, "%s, %d of %d sites", cmp.Or(st.Ended, "not ended"), st.Done, st.Sites)
+	verdicts, err := readVerdicts(filepath.Join(f.dir, "desk", "verdicts", chaosSweep+".jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	truth := map[string]lab.Truth{}
+	for _, s := range sites {
+		truth[s.Host] = s.Truth
+	}
+	seen := map[string]int{}
+	var wrong []string
+	visits, flagged := 0, 0
+	var bundles, lost int
+	for _, v := range verdicts {
+		seen[v.Site]++
+		visits += v.Visits
+		if v.Overall == pc.Flagged {
+			flagged++
+		}
+		t, known := truth[v.Site]
+		if said, fails := essence(v); !known || !right(t, v, fails) {
+			wrong = append(wrong, v.Site)
+			fmt.Fprintf(os.Stderr, "%s is %s, and must be %s %s %s %v\n", v.Site, said, t.Overall, t.Outcome, t.Reason, t.Fails)
+		}
+		for _, b := range v.Bundles {
+			bundles++
+			if !f.kept(b) {
+				lost++
+				fmt.Fprintf(os.Stderr, "%s: the bundle %s is in no vault\n", v.Site, b)
+			}
+		}
+	}
+	add("one last word a site in the store", len(verdicts) == f.sites && len(seen) == f.sites, "%d words on %d sites", len(verdicts), len(seen))
+	add("each is what is true", len(wrong) == 0, "%d are not%s", len(wrong), names(wrong))
+	add("the evidence of each visit is kept", lost == 0, "%d of %d bundles are missing", lost, bundles)
+	ss := f.streams(ctx)
+	count := func(name string, want int) {
+		s, ok := ss[name]
+		add(fmt.Sprintf("messages in %s: %d", name, want), ok && s.State.Messages == want, "%d", s.State.Messages)
+	}
+	count("VERDICTS", f.sites)
+	count("FLAGGED", flagged)
+	count("RESULTS", visits) // the store counts each visit of a site once
+	count("DEAD", 0)
+	count("VISITS", 0)
+	var whole error
+	for range 60 { // a server that was killed last is yet to catch up
+		if _, whole = f.pecrawler(ctx, "queue", "check", "--nats-replicas", "3"); whole == nil {
+			break
+		}
+		time.Sleep(time.Second)
+	}
+	add("the cluster is whole again", whole == nil, "%s", cmp.Or(lastLine(whole), "`queue check` finds nothing"))
+	rude, spans, err := f.rude(sites)
+	if err != nil {
+		return nil, err
+	}
+	again := map[string]bool{}
+	for _, r := range rude {
+		fmt.Fprintln(os.Stderr, r)
+		again[r.domain] = true
+	}
+	add(fmt.Sprintf("visits of one registrable domain never overlap, and %v lie between", chaosGap), len(rude) == 0 && spans >= visits, "%d of %d visits that were begun come too early%s", len(rude), spans, names(slices.Sorted(maps.Keys(again))))
+	for _, o := range f.orphans {
+		fmt.Fprintln(os.Stderr, "still there:", o)
+	}
+	add("no process of a killed worker's browser after 30 s", len(f.orphans) == 0, "%d", len(f.orphans))
+	under := 0
+	for _, s := range f.done {
+		if s.first < f.sites {
+			under++
+		}
+	}
+	add("everything was broken while the sweep was under way", under == len(f.done), "%d of %d", under, len(f.done))
+	return out, nil
+}
+
+// kept tells whether a bundle lies in a vault.
+func (f *fleet) kept(digest string) bool {
+	hash := strings.TrimPrefix(digest, "sha256:")
+	for i := range 2 {
+		found, _ := filepath.Glob(filepath.Join(f.vault(i), "sha256", hash[:2], hash+"*"))
+		if len(found) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func names(s []string) string {
+	if len(s) == 0 {
+		return ""
+	}
+	if len(s) > 10 {
+		s = append(slices.Clone(s[:10]), "…")
+	}
+	return ": " + strings.Join(s, ", ")
+}
+
+func lastLine(err error) string {
+	if err == nil {
+		return ""
+	}
+	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	return strings.ReplaceAll(lines[len(lines)-1], "|", "/")
+}
+
+// rude reads from the test web's log of requests who visited whom and when.
+func (f *fleet) rude(sites []*lab.Site) (out []offence, visits int, err error) {
+	l := newManners(sites)
+	for i := range f.workers {
+		addr := f.net.hosts[chaosServers+i].addr
+		file, err := os.Open(filepath.Join(f.dir, fmt.Sprintf("work-%d.log", i)))
+		if err != nil {
+			return nil, 0, err
+		}
+		sc := bufio.NewScanner(file)
+		sc.Buffer(nil, 1<<20)
+		for sc.Scan() {
+			l.log(addr, sc.Text())
+		}
+		if err := errors.Join(sc.Err(), file.Close()); err != nil {
+			return nil, 0, err
+		}
+	}
+	file, err := os.Open(f.requests)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer file.Close()
+	for dec := json.NewDecoder(file); ; {
+		var r lab.Request
+		if err := dec.Decode(&r); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, 0, fmt.Errorf("the log of requests: %w", err)
+		}
+		l.request(r)
+	}
+	out, visits = l.offences(chaosGap)
+	return out, visits, nil
+}
