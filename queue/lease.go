@@ -41,10 +41,13 @@ type lease struct {
 	holder string // whose it is; no number
 }
 
+func newHolder() string { return "held-" + nuid.Next() }
+
 // hold takes the lease of a domain. Without one, wait is how long it may take
-// until the domain is free.
-func (q *Queue) hold(ctx context.Context, domain string) (_ *lease, wait time.Duration, err error) {
-	l := &lease{q: q, key: pc.SiteKey(domain), holder: "held-" + nuid.Next()}
+// until the domain is free. What a holder has taken already, but was not told
+// so, it is given again.
+func (q *Queue) hold(ctx context.Context, domain, holder string) (_ *lease, wait time.Duration, err error) {
+	l := &lease{q: q, key: pc.SiteKey(domain), holder: holder}
 	if l.rev, err = q.hosts.Create(ctx, l.key, []byte(l.holder)); err == nil {
 		return l, 0, nil
 	}
@@ -54,6 +57,10 @@ func (q *Queue) hold(ctx context.Context, domain string) (_ *lease, wait time.Du
 	e, err := q.hosts.Get(ctx, l.key)
 	if err != nil {
 		return nil, time.Second, nil // it has just been let go
+	}
+	if string(e.Value()) == l.holder {
+		l.rev = e.Revision()
+		return l, 0, nil
 	}
 	if v := string(e.Value()); v == "" || strings.HasPrefix(v, "held-") { // empty: by a worker of before holders had names
 		return nil, 2 * time.Second, nil
@@ -76,12 +83,12 @@ func (q *Queue) hold(ctx context.Context, domain string) (_ *lease, wait time.Du
 // second asker, and let go.
 func (q *Queue) TryLease(ctx context.Context) error {
 	const domain = "doctor.invalid"
-	l, wait, err := q.hold(ctx, domain)
+	l, wait, err := q.hold(ctx, domain, newHolder())
 	if l == nil {
 		return errors.Join(fmt.Errorf("the lease of a domain cannot be had for %v", wait), err)
 	}
 	defer q.hosts.Delete(ctx, l.key)
-	if second, _, _ := q.hold(ctx, domain); second != nil {
+	if second, _, _ := q.hold(ctx, domain, newHolder()); second != nil {
 		return errors.New("the lease of a domain was given twice")
 	}
 	return nil
@@ -120,19 +127,45 @@ func (l *lease) release(ctx context.Context) {
 	l.q.hosts.Update(ctx, l.key, []byte(strconv.FormatInt(time.Now().Add(l.q.gap).UnixMilli(), 10)), l.rev)
 }
 
-// waited is how often a visit was put off.
-func (q *Queue) waited(ctx context.Context, v pc.Visit) int {
-	e, err := q.waits.Get(ctx, pc.SiteKey(v.ID()))
-	if err != nil {
-		return 0
+// insist does something until it works, with a message in hand: that the server
+// cannot answer for a while says nothing of the visit, and must cost it no
+// attempt. It fails only when the context ends.
+func (q *Queue) insist(ctx context.Context, msg jetstream.Msg, do func(context.Context) error) error {
+	for {
+		try, cancel := context.WithTimeout(ctx, 5*time.Second)
+		err := do(try)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		q.log.Warn("waiting for NATS with a visit in hand", "subject", msg.Subject(), "err", err)
+		msg.InProgress()
+		sleep(ctx, time.Second)
 	}
-	n, _ := strconv.Atoi(string(e.Value()))
-	return n
+}
+
+// waited is how often a visit was put off.
+func (q *Queue) waited(ctx context.Context, msg jetstream.Msg, v pc.Visit) (n int, err error) {
+	err = q.insist(ctx, msg, func(ctx context.Context) error {
+		e, err := q.waits.Get(ctx, pc.SiteKey(v.ID()))
+		if errors.Is(err, jetstream.ErrKeyNotFound) {
+			return nil
+		}
+		if err == nil {
+			n, _ = strconv.Atoi(string(e.Value()))
+		}
+		return err
+	})
+	return n, err
 }
 
 // putOff gives a visit back for a while, which counts as no attempt.
 func (q *Queue) putOff(ctx context.Context, msg jetstream.Msg, v pc.Visit, waited int, wait time.Duration) {
-	if _, err := q.waits.PutString(ctx, pc.SiteKey(v.ID()), strconv.Itoa(waited+1)); err != nil {
+	err := q.insist(ctx, msg, func(ctx context.Context) error {
+		_, err := q.waits.PutString(ctx, pc.SiteKey(v.ID()), strconv.Itoa(waited+1))
+		return err
+	})
+	if err != nil { // this process is being stopped
 		q.log.Warn("a visit that was put off counts as an attempt", "visit", v.ID(), "err", err)
 	}
 	q.met.postponed.Inc()

@@ -198,3 +198,36 @@ func TestDepthKnowsPaused(t *testing.T) {
 		t.Errorf("%+v %v", d, err)
 	}
 }
+
+// While nobody can say whether a domain is free, a visit is kept in hand, and
+// that is no attempt: else a cluster that is without a leader for some seconds
+// would give up visits that nobody has made.
+func TestLeasesThatAreAwayCostNoAttempt(t *testing.T) {
+	q := open(t, t.TempDir())
+	if err := q.AddVisits(t.Context(), visits(1)); err != nil {
+		t.Fatal(err)
+	}
+	for _, bucket := range []string{"pecrawler_hosts", "pecrawler_waits"} {
+		if err := queue.JetStream(q).DeleteKeyValue(t.Context(), bucket); err != nil {
+			t.Fatal(err)
+		}
+	}
+	back := make(chan error, 1)
+	go func() {
+		time.Sleep(4 * time.Second) // longer than the visit is held without a word
+		back <- q.Fix(t.Context())
+	}()
+	j := next(t, q)
+	if err := <-back; err != nil {
+		t.Fatal(err)
+	}
+	if j.Attempt != 1 {
+		t.Errorf("attempt %d, want 1", j.Attempt)
+	}
+	if err := j.Done(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if waiting, inHand := depth(t, q); waiting+inHand > 0 {
+		t.Errorf("%d wait and %d are in hand", waiting, inHand)
+	}
+}

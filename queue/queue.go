@@ -39,6 +39,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -573,7 +574,10 @@ func (q *Queue) take(ctx context.Context, msg jetstream.Msg) (*Job, bool) {
 	err = json.Unmarshal(msg.Data(), &job.Visit)
 	if !q.readable(msg.Headers()) {
 		q.log.Warn("a visit of a newer version is left to newer workers", "subject", msg.Subject())
-		q.putOff(context.WithoutCancel(ctx), msg, job.Visit, q.waited(ctx, job.Visit), newerWait)
+		n, err := q.waited(ctx, msg, job.Visit)
+		if err == nil {
+			q.putOff(ctx, msg, job.Visit, n, newerWait)
+		}
 		return nil, false
 	}
 	if err != nil || !ValidSweep(job.Visit.Sweep) || job.Visit.Site == "" {
@@ -583,7 +587,9 @@ func (q *Queue) take(ctx context.Context, msg jetstream.Msg) (*Job, bool) {
 		return nil, false
 	}
 	if job.Attempt > 1 {
-		job.waits = q.waited(ctx, job.Visit)
+		if job.waits, err = q.waited(ctx, msg, job.Visit); err != nil {
+			return nil, false // this process is being stopped, and the visit comes back by itself
+		}
 		job.Attempt = max(1, job.Attempt-job.waits)
 	}
 	if job.Attempt > 1 {
@@ -595,12 +601,17 @@ func (q *Queue) take(ctx context.Context, msg jetstream.Msg) (*Job, bool) {
 		}
 		return nil, false
 	}
-	lease, wait, err := q.hold(ctx, Domain(job.Visit.Site))
-	if err != nil {
-		q.log.Warn("could not ask whether a domain is free", "visit", job.Visit.ID(), "err", err)
-	}
+	var lease *lease
+	var wait time.Duration
+	holder := newHolder()
+	err = q.insist(ctx, msg, func(ctx context.Context) (err error) {
+		lease, wait, err = q.hold(ctx, Domain(job.Visit.Site), holder)
+		return err
+	})
 	if lease == nil {
-		q.putOff(context.WithoutCancel(ctx), msg, job.Visit, job.waits, patience(wait, job.waits))
+		if err == nil {
+			q.putOff(ctx, msg, job.Visit, job.waits, patience(wait, job.waits))
+		}
 		return nil, false
 	}
 	beat, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -641,16 +652,40 @@ func (q *Queue) take(ctx context.Context, msg jetstream.Msg) (*Job, bool) {
 
 // Done acknowledges the visit and waits until the server has it.
 func (j *Job) Done(ctx context.Context) error {
-	j.stop()
 	defer j.end()
-	if err := j.msg.DoubleAck(ctx); errors.Is(err, nats.ErrNoResponders) {
-		// The sweep has ended meanwhile. If it is only that the server is not there, the visit comes again, which changes nothing.
-		j.q.log.Warn("nobody waits for this visit any more", "visit", j.Visit.ID())
-	} else if err != nil {
+	for {
+		try, cancel := context.WithTimeout(ctx, 5*time.Second)
+		err := j.msg.DoubleAck(try)
+		cancel()
+		if errors.Is(err, nats.ErrNoResponders) {
+			// The sweep has ended meanwhile, or only who leads it has.
+			if over, asked := j.over(ctx); asked == nil && over {
+				j.q.log.Warn("nobody waits for this visit any more", "visit", j.Visit.ID())
+				err = nil
+			}
+		}
+		if err == nil {
+			j.forget(ctx)
+			return nil
+		}
+		select {
+		case <-j.lost:
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+			continue
+		}
 		return fmt.Errorf("acknowledge %s: %w", j.Visit.ID(), err)
 	}
-	j.forget(ctx)
-	return nil
+}
+
+// over tells whether the consumer that the visit came from is no more.
+func (j *Job) over(ctx context.Context) (bool, error) {
+	meta, err := j.msg.Metadata()
+	if err != nil {
+		return false, err
+	}
+	names, err := j.q.consumerNames(ctx)
+	return !slices.Contains(names, meta.Consumer), err
 }
 
 // Return gives the visit back; another worker may take it after the delay.

@@ -116,15 +116,13 @@ func (w *worker) visit(ctx context.Context, job *queue.Job) error {
 	var fatal fatalError
 	switch {
 	case err == nil:
-		// From here the visit is done even if the context ends now.
-		err = w.deliver(context.WithoutCancel(ctx), job, v)
-		if err == nil {
+		if err = w.deliver(ctx, log, job, v); err == nil {
 			w.faults.Store(0)
 			w.met.count(v)
 			log.Info("visited", "outcome", v.Outcome, "reason", v.Reason, "overall", v.Overall, "bundle", v.Bundles[0])
 			return nil
 		}
-		fatal = fatalError{err}
+		log.Warn("the visit is left to whoever takes it next", "err", err)
 	case ctx.Err() != nil:
 		log.Info("given back")
 		if err := job.Return(0); err != nil {
@@ -180,15 +178,34 @@ func (w *worker) judge(ctx context.Context, v pc.Visit) (pc.Verdict, error) {
 	return pipeline.Judge(bundle, w.classifier, w.rules, toolVersion()), nil
 }
 
-// deliver publishes the verdict and only then acknowledges the visit.
-func (w *worker) deliver(ctx context.Context, job *queue.Job, v pc.Verdict) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
+// deliver publishes the verdict and only then acknowledges the visit. It tries
+// until the visit is lost to another worker: a queue that takes nothing holds
+// work back. Once the context has ended it has a minute.
+func (w *worker) deliver(ctx context.Context, log *slog.Logger, job *queue.Job, v pc.Verdict) error {
 	defer w.met.time("publish")()
-	if err := w.queue.PublishResult(ctx, v); err != nil {
-		return err
+	within, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(time.Minute, cancel) })()
+	for {
+		try, end := context.WithTimeout(within, 10*time.Second)
+		err := w.queue.PublishResult(try, v)
+		end()
+		if err == nil {
+			break
+		}
+		log.Warn("the result could not be published; trying again", "err", err)
+		select {
+		case <-job.Lost():
+			return fmt.Errorf("%w: %w", errLost, err)
+		case <-within.Done():
+			return err
+		case <-time.After(time.Second):
+		}
 	}
-	return job.Done(ctx)
+	if err := job.Done(within); err != nil {
+		log.Warn("the visit is done, but the queue does not know; whoever takes it next makes it again, which changes nothing", "err", err)
+	}
+	return nil
 }
 
 // workMetrics are the worker's metrics. Labels come from closed lists.
