@@ -224,7 +224,7 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := s.CachedInfo().Config
-	c.MaxAge, c.MaxBytes = 48*time.Hour, 1000
+	c.MaxAge, c.MaxBytes, c.Compression = 48*time.Hour, 1000, jetstream.S2Compression
 	if _, err := js.UpdateStream(ctx, c); err != nil {
 		t.Fatal(err)
 	}
@@ -235,6 +235,9 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	faults := check()
+	if !strings.Contains(faults["RESULTS"], "compression") {
+		t.Errorf("RESULTS: %q does not say that it is compressed", faults["RESULTS"])
+	}
 	for part, says := range map[string]string{"RESULTS": "keeps for 48h0m0s, want 2160h0m0s", "CONTROL": "is not there", "VISITS/thief": "no consumer of a sweep"} {
 		if !strings.Contains(faults[part], says) {
 			t.Errorf("%s: %q does not say %q", part, faults[part], says)

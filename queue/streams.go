@@ -51,9 +51,14 @@ const (
 // drop what nobody has seen yet. The limit is the server's own (max_file_store),
 // which refuses new messages and loses no old one; then publishing fails, visits
 // go back to the queue, and work is held back.
+//
+// No stream is compressed. Once, after kill -9 of a server of three (2.15.2),
+// the replica that it had of VISITS was a compressed block to which plain
+// messages had been added: it could not be read any more, and when this server
+// came to lead a sweep's consumer, the sweep stood still and nothing failed.
 func (q *Queue) layout() []jetstream.StreamConfig {
 	stream := func(name string, age time.Duration, kinds ...string) jetstream.StreamConfig {
-		c := jetstream.StreamConfig{Name: name, Storage: jetstream.FileStorage, Compression: jetstream.S2Compression, Replicas: q.replicas,
+		c := jetstream.StreamConfig{Name: name, Storage: jetstream.FileStorage, Compression: jetstream.NoCompression, Replicas: q.replicas,
 			MaxAge: age, MaxMsgSize: maxMsg, Duplicates: dedup, AllowDirect: true}
 		for _, k := range kinds {
 			c.Subjects = append(c.Subjects, "pecrawler."+k+".>")
