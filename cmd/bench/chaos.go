@@ -120,7 +120,7 @@ It took %.0f minutes.
 		}
 		fmt.Fprintf(w, "| %s | %s | %s |\n", c.want, c.got, said)
 	}
-	fmt.Fprintf(w, "\nPoliteness is read from the test web's log of requests, where each worker has an address of its own; a visit ends with the line that its\nworker logs. %s\n", machine())
+	fmt.Fprintf(w, "\nPoliteness is read from the test web's log of requests, where each worker has an address of its own; a visit ends with the line that its\nworker logs. A word that is not what is true may be one that is not without chaos either: [results.md](results.md) names those. %s\n", machine())
 	if missed > 0 {
 		return fmt.Errorf("%d of %d missed", missed, len(checks))
 	}
