@@ -4,6 +4,7 @@
 # make review                  the review page of what was swept
 # make bench, soak, repeat, score   the figures in docs/
 # make chaos [CHAOS_SITES=500]  docs/chaos.md: a fleet on this machine is killed, cut off and filled up while it sweeps (root; an hour or two)
+# make tour                    the pictures of docs/tour.md
 # make record                  the record of the tool in docs/accountability, with the figures of score
 # make frontend                the style sheet of the review page, after a change of review/frontend
 # make train                   what the classifier was taught, made again from npm packages and our own grammars
@@ -16,7 +17,7 @@ OUT   ?= pecrawler-data
 FLAGS ?=
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: sweep review test check build setup bench soak repeat chaos score record image-check faults lab-check frontend train eval
+.PHONY: sweep review test check build setup bench soak repeat chaos score tour record image-check faults lab-check frontend train eval
 sweep: build
 	@if [ -n "$(SITES)" ]; then exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) "$(SITES)"; else exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) --lab; fi
 
@@ -67,6 +68,9 @@ chaos: build
 score: build
 	go run ./cmd/bench score > docs/results.md.new && mv docs/results.md.new docs/results.md && cat docs/results.md
 	@$(MAKE) --no-print-directory record
+
+tour: build
+	@node lab/check/tour.mjs
 
 record:
 	go run ./cmd/bench record
