@@ -139,7 +139,11 @@ func (v *Vault) Open(ctx context.Context, digest string) (*Bundle, error) {
 	return b, nil
 }
 
-// Bytes returns the sealed file as it lies in the vault, not verified.
+// ErrRemoved is that a bundle was expired: its record says when and why.
+var ErrRemoved = errors.New("it was removed")
+
+// Bytes returns the sealed file as it lies in the vault, not verified. The error
+// for one that was expired wraps [ErrRemoved].
 func (v *Vault) Bytes(ctx context.Context, digest string) ([]byte, error) {
 	k, err := key(digest)
 	if err != nil {
@@ -149,7 +153,7 @@ func (v *Vault) Bytes(ctx context.Context, digest string) ([]byte, error) {
 	if notFound(err) {
 		if events, _ := v.Record(ctx, digest); len(events) > 0 && events[len(events)-1].Act == ActExpire {
 			e := events[len(events)-1]
-			err = fmt.Errorf("it was removed on %s: %s", e.At.Format(time.DateOnly), e.Reason)
+			err = fmt.Errorf("%w on %s: %s", ErrRemoved, e.At.Format(time.DateOnly), e.Reason)
 		}
 	}
 	if err != nil {

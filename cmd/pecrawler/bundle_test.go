@@ -79,7 +79,7 @@ func TestBundleVerify(t *testing.T) {
 	}{
 		{"whole", []string{file}, 0, []string{"unchanged: " + digest, "visit one/shop.example/1", "signature: good", "compared with no other", "time stamp: none"}},
 		{"by the key", []string{file, "--key", public}, 0, []string{"which is that of " + public}},
-		{"by another key", []string{"--key", filepath.Join(out, "other.pub.pem"), file}, 1, []string{"signature.json", "not by"}},
+		{"by another key", []string{"--key", filepath.Join(out, "other.pub.pem"), file}, 1, []string{"signature.json: the bundle is whole", "not by"}},
 		{"no key file", []string{file, "--key", filepath.Join(out, "none.pem")}, 1, []string{"none.pem"}},
 		{"damaged", []string{damaged}, 1, []string{"damaged.zip", "idle/capture.json"}},
 		{"schema 1", []string{"../../evidence/testdata/schema1.zip"}, 0, []string{"unchanged: sha256:9f16a3df", "signature: none"}},
@@ -207,6 +207,10 @@ func TestBundleExpire(t *testing.T) {
 	}
 	if got := there(); len(got) != len(all)-1 || slices.Contains(got, "clear.example") {
 		t.Errorf("left: %v", got)
+	}
+	code, stdout, stderr := pecrawler(t.Context(), t, "", "rejudge", "--out", out, "one")
+	if code != 0 || !strings.Contains(stdout, "Of 1 sites the time of the evidence is over") || strings.Contains(stdout, "clear.example:") {
+		t.Errorf("what is left is judged again: %d\n%s%s", code, stdout, stderr)
 	}
 }
 

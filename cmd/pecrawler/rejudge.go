@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -67,17 +68,18 @@ func rejudgeCmd(ctx context.Context, e env, args []string) error {
 	made := store.Judgement{Sweep: sweep.ID, MadeBy: strings.Join([]string{"classifier " + j.cls.Version(), "lists " + j.cls.Lists(), "rules " + j.set.Digest()}, ", "), Made: time.Now()}
 	begin := time.Now()
 	var changes []store.Change
-	bundles, decided := 0, 0
+	bundles, decided, kept := 0, 0, 0
 	for ; ; made.Sites += page {
 		words, total, err := st.Words(ctx, sweep.ID, store.Filter{Limit: page, Offset: made.Sites})
 		if err != nil {
 			return err
 		}
-		now, n, err := j.words(ctx, words)
+		now, n, gone, err := j.words(ctx, words)
 		if err != nil {
 			return err
 		}
 		bundles += n
+		kept += gone
 		for i, old := range words {
 			if diff := difference(old, now[i]); diff != "" {
 				changes = append(changes, store.Change{Site: old.Site, Was: old.Overall, Differs: diff, Now: now[i]})
@@ -103,6 +105,9 @@ func rejudgeCmd(ctx context.Context, e env, args []string) error {
 	}
 	took := time.Since(begin)
 	fmt.Fprintf(e.stdout, "%d of %d sites would change; somebody has decided on %d of them.\n", made.Changed, made.Sites, decided)
+	if kept > 0 {
+		fmt.Fprintf(e.stdout, "Of %d sites the time of the evidence is over: they were not judged again and keep their word.\n", kept)
+	}
 	fmt.Fprintf(e.stderr, "%d bundles judged in %s, %.0f a second, by %s\n", bundles, took.Round(10*time.Millisecond), float64(bundles)/took.Seconds(), made.MadeBy)
 	return nil
 }
@@ -135,11 +140,12 @@ type judge struct {
 	sweep store.Sweep
 }
 
-// words judges the bundles behind words again, and counts them. Each site is
-// judged by itself, so all processors take part.
-func (j *judge) words(ctx context.Context, old []pc.Verdict) ([]pc.Verdict, int, error) {
+// words judges the bundles behind words again, and counts them. A site of which
+// one was removed keeps its word, since half of its visits prove nothing; how many
+// these are is counted too. Each site is judged by itself, so all processors take part.
+func (j *judge) words(ctx context.Context, old []pc.Verdict) (words []pc.Verdict, judged, kept int, err error) {
 	now := make([]pc.Verdict, len(old))
-	var bundles atomic.Int64
+	var bundles, gone atomic.Int64
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range old {
@@ -153,6 +159,11 @@ func (j *judge) words(ctx context.Context, old []pc.Verdict) ([]pc.Verdict, int,
 					continue
 				}
 				b, err := j.vault.Open(ctx, r.Bundles[0])
+				if errors.Is(err, evidence.ErrRemoved) {
+					now[i] = old[i]
+					gone.Add(1)
+					return nil
+				}
 				if err != nil {
 					return err
 				}
@@ -163,8 +174,8 @@ func (j *judge) words(ctx context.Context, old []pc.Verdict) ([]pc.Verdict, int,
 			return nil
 		})
 	}
-	err := g.Wait()
-	return now, int(bundles.Load()), err
+	err = g.Wait()
+	return now, int(bundles.Load()), int(gone.Load()), err
 }
 
 // difference says in words what differs between two last words on a site.
