@@ -88,7 +88,7 @@ func indicators(fs []pc.Finding, o *opened, on map[string]string) []finding {
 		seen := map[pc.Ref]bool{}
 		see := func(r pc.Ref, text string) {
 			seen[r] = true
-			ob := observed{Text: text}
+			ob := observed{Text: veiled(text)}
 			if o != nil {
 				ob.Raw = rawPath(o.Digest(), r)
 			}

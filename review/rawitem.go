@@ -39,7 +39,25 @@ type gather struct {
 	reveal bool
 }
 
-func (g *gather) add(name string, value any) {
+// open is a text as it is shown, until it was asked for: by veil, without what
+// looks like an identifier.
+func (g *gather) open(s string, veil func(string) string) string {
+	v := veil(s)
+	if v == s || g.reveal {
+		return s
+	}
+	g.Masked = true
+	return v
+}
+
+func (g *gather) add(name string, value any) { g.say(name, g.open(fmt.Sprint(value), veiled)) }
+
+func (g *gather) address(name, url string) {
+	g.Facts = append(g.Facts, rawFact{Name: name, Value: g.open(url, veiledAddress), Block: true})
+}
+
+// say adds what is ours, and no page's.
+func (g *gather) say(name string, value any) {
 	if s := fmt.Sprint(value); s != "" && s != "0" && s != "[]" {
 		g.Facts = append(g.Facts, rawFact{Name: name, Value: s})
 	}
@@ -47,7 +65,7 @@ func (g *gather) add(name string, value any) {
 
 func (g *gather) block(name, value string) {
 	if value != "" {
-		g.Facts = append(g.Facts, rawFact{Name: name, Value: value, Block: true})
+		g.Facts = append(g.Facts, rawFact{Name: name, Value: g.open(value, veiled), Block: true})
 	}
 }
 
@@ -169,8 +187,8 @@ func (g *gather) stored(c *pc.Capture, it *pc.StorageItem) {
 }
 
 func (g *gather) request(c *pc.Capture, q *pc.Request) {
-	g.Title = q.Method + " " + q.URL
-	g.block("Address", q.URL)
+	g.Title = q.Method + " " + g.open(q.URL, veiledAddress)
+	g.address("Address", q.URL)
 	g.add("Method and type", q.Method+", "+q.Type)
 	g.add("When", seconds(q.At))
 	g.add("Status", q.Status)
@@ -190,7 +208,7 @@ func (g *gather) request(c *pc.Capture, q *pc.Request) {
 	var open []string
 	for _, k := range slices.Sorted(maps.Keys(q.Headers)) {
 		switch strings.ToLower(k) {
-		case "set-cookie", "cookie", "authorization", "proxy-authorization":
+		case "set-cookie", "cookie", "authorization", "proxy-authorization", "etag":
 			g.secret("Header "+k, q.Headers[k])
 		default:
 			open = append(open, k+": "+q.Headers[k])
@@ -199,7 +217,7 @@ func (g *gather) request(c *pc.Capture, q *pc.Request) {
 	g.block("Headers of the response", strings.Join(open, "\n"))
 	g.secret("Body", q.Body)
 	if q.BodySize > 0 {
-		g.add("Body in all", fmt.Sprintf("%d bytes, SHA-256 %s", q.BodySize, q.BodySHA256))
+		g.say("Body in all", fmt.Sprintf("%d bytes, SHA-256 %s", q.BodySize, q.BodySHA256))
 	}
 	for _, sc := range q.SetCookies {
 		name, _, _ := strings.Cut(sc.Line, "=")
@@ -234,8 +252,8 @@ func (g *gather) write(w *pc.Write) {
 }
 
 func (g *gather) socket(s *pc.Socket) {
-	g.Title = "WebSocket " + s.URL
-	g.block("Address", s.URL)
+	g.Title = "WebSocket " + g.open(s.URL, veiledAddress)
+	g.address("Address", s.URL)
 	g.add("When", seconds(s.At))
 	g.add("Caused by", s.Initiator)
 	g.block("Stack, innermost first", strings.Join(s.Stack, "\n"))
@@ -262,7 +280,7 @@ func (g *gather) node(o *opened, c *pc.Capture, p place) bool {
 	}
 	g.Title = "The page " + markWords(snap.Mark)
 	g.add("When", seconds(snap.At))
-	g.add("Address", page.URL)
+	g.address("Address", page.URL)
 	g.add("Title", page.Title)
 	g.add("Language", page.Lang)
 	if snap.Screen != "" {

@@ -8,7 +8,8 @@
 // content policy forbids them, so that hostile text from a page stays text.
 // Such text is escaped, shortened and kept from turning the direction of
 // writing ([shown]); none of it is drawn into pictures. Values of stored items
-// are masked until somebody asks for one, and that is logged.
+// and identifiers in addresses ([veiled]) are masked until somebody asks for
+// them, and that is logged.
 //
 // Whoever uses the pages is somebody ([Person]), signed in by a link that works
 // once. What they see of the evidence and what they do goes into the audit log.
@@ -355,7 +356,7 @@ func (h *Handler) note(ctx context.Context, p Person, act, subject, detail strin
 // funcs are the words that templates use.
 func funcs() template.FuncMap {
 	return template.FuncMap{
-		"t": shown, "plain": plain, "raw": raw, "capital": capital, "plural": plural, "tag": tagClass, "join": strings.Join, "path": url.PathEscape,
+		"t": shown, "address": veiledAddress, "plain": plain, "raw": raw, "capital": capital, "plural": plural, "tag": tagClass, "join": strings.Join, "path": url.PathEscape,
 		"words":      func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "-", " ") },
 		"percent":    func(n, of int) string { return fmt.Sprintf("%.1f %%", 100*float64(n)/float64(max(of, 1))) },
 		"short":      func(s string) string { return s[:min(len(s), 19)] },

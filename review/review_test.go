@@ -48,8 +48,8 @@ func capture(scenario, text string) string {
 	return bad(`{"schema":1,"scenario":"`+scenario+`","started":"2026-11-25T00:00:00Z","ended":"2026-11-25T00:00:20Z","load":{"outcome":"assessed"},"environment":{"width":1366,"height":900},
 "marks":[{"name":"settled","at":5000},{"name":"acted","at":6000},{"name":"withdrawn","at":15000},{"name":"done","at":20000}],"whole":"`+scenario+`/whole.jpg",
 "acts":[{"kind":"click","purpose":"settings","text":"HOSTILE","page":0,"node":1,"box":{"x":1,"y":2,"w":30,"h":40},"at":6000,"why":"HOSTILE","effect":"HOSTILE"},{"kind":"click","goal":"withdraw","purpose":"reject","text":"HOSTILE","page":0,"node":1,"box":{"x":1,"y":2,"w":30,"h":40},"at":15000,"why":"HOSTILE","effect":"gone"}],
-"requests":[{"id":0,"url":"https://ads.example/HOSTILE","method":"POST","type":"Ping","at":3000,"frame":"HOSTILE","initiator":"HOSTILE","stack":["HOSTILE x:1:2"],"redirect_of":-1,"status":200,"body":"secret-body","headers":{"set-cookie":"sid=secret-cookie","X-HOSTILE":"HOSTILE"},"cookies_out":["HOSTILE"],"set_cookies":[{"line":"_fbp=secret-line; Path=/"}]}],
-"storage":[{"id":0,"kind":"cookie","host":"shop.example","name":"HOSTILE","value":"secret-value","request":0,"write":0,"first":"settled","at":4000,"set_by":"HOSTILE"}],
+"requests":[{"id":0,"url":"https://ads.example/HOSTILE?uid=secret-query","method":"POST","type":"Ping","at":3000,"frame":"HOSTILE","initiator":"https://t.example/a.js?uid=secret-initiator","stack":["HOSTILE (https://t.example/a.js?uid=secret-stack:1:2)"],"redirect_of":-1,"status":200,"body":"secret-body","headers":{"set-cookie":"sid=secret-cookie","X-HOSTILE":"HOSTILE","etag":"secret-etag","location":"/next?uid=secret-location"},"cookies_out":["HOSTILE"],"set_cookies":[{"line":"_fbp=secret-line; Path=/"}]}],
+"storage":[{"id":0,"kind":"cookie","host":"shop.example","name":"HOSTILE","value":"secret-value","request":0,"write":0,"first":"settled","at":4000,"set_by":"https://t.example/HOSTILE?uid=secret-setter"}],
 "writes":[{"id":0,"kind":"cookie","op":"set","host":"shop.example","name":"HOSTILE","value":"secret-write","frame":"HOSTILE","stack":["HOSTILE"],"at":3900}],
 "reads":[{"id":0,"api":"HOSTILE","detail":"HOSTILE","frame":"HOSTILE","count":2,"at":100}],"sockets":[{"id":0,"url":"HOSTILE","at":1,"first":[{"at":2,"payload":"secret-message"}]}],
 "consent":[{"mark":"settled","at":5000,"api":"HOSTILE","data":{"secret-consent":"HOSTILE"}}],"missing":{"settings":"HOSTILE"},
@@ -113,7 +113,7 @@ func serveFrom(t *testing.T, opt review.Options, text, place string) *pages {
 		if text == noPress {
 			parts[s+"/capture.json"] = strings.Replace(strings.Replace(parts[s+"/capture.json"], `"missing":{`, `"missing":{"act":"no control",`, 1), `{"name":"acted","at":6000},{"name":"withdrawn","at":15000},`, "", 1)
 		}
-		parts[s+"/pages/0.json"] = bad(`{"url":"HOSTILE","title":"HOSTILE","lang":"HOSTILE","width":1366,"height":900,"nodes":[{"p":-1,"t":"body","b":{"x":0,"y":0,"w":1366,"h":900}},{"p":0,"t":"button","x":"HOSTILE","a":{"class":"HOSTILE"},"b":{"x":1,"y":2,"w":30,"h":40}}]}`, text)
+		parts[s+"/pages/0.json"] = bad(`{"url":"https://shop.example/HOSTILE?uid=secret-page","title":"HOSTILE","lang":"HOSTILE","width":1366,"height":900,"nodes":[{"p":-1,"t":"body","b":{"x":0,"y":0,"w":1366,"h":900}},{"p":0,"t":"button","x":"HOSTILE","a":{"class":"HOSTILE","href":"/out?uid=secret-link"},"b":{"x":1,"y":2,"w":30,"h":40}}]}`, text)
 	}
 	for name, data := range parts {
 		if err := d.Add(name, []byte(data)); err != nil {
@@ -123,7 +123,7 @@ func serveFrom(t *testing.T, opt review.Options, text, place string) *pages {
 	if p.Digest, err = evidence.Seal(t.Context(), vault, d); err != nil {
 		t.Fatal(err)
 	}
-	v := pc.Verdict{Schema: 1, Site: "shop.example", URL: "https://shop.example/", FinalURL: "https://shop.example/" + text, Sweep: "one", Rank: 7, Sector: text, Visit: 1, Visits: 1, Agreeing: 1, Outcome: pc.Assessed, Overall: pc.Flagged,
+	v := pc.Verdict{Schema: 1, Site: "shop.example", URL: "https://shop.example/", FinalURL: "https://shop.example/" + text + "?uid=secret-final", Sweep: "one", Rank: 7, Sector: text, Visit: 1, Visits: 1, Agreeing: 1, Outcome: pc.Assessed, Overall: pc.Flagged,
 		Banner:   pc.BannerSummary{Present: true, CMP: text, Kind: "bar", Controls: []pc.ControlSummary{{Text: text, Action: pc.ActAccept, Layer: 1}}, ClicksToAccept: 1, ClicksToReject: -1},
 		Storage:  []pc.ItemSummary{{Scenario: pc.Idle, Phase: pc.PhaseBefore, Kind: pc.Cookie, Host: "shop.example", Name: text, Class: pc.NonExemptAdvertising, Entity: text, Ref: "idle/storage/0"}},
 		Requests: []pc.ItemSummary{{Scenario: pc.Idle, Phase: pc.PhaseBefore, Host: text, Class: pc.Unknown, Ref: "idle/requests/0"}},
@@ -371,7 +371,7 @@ func TestLinksOfTheSitePage(t *testing.T) {
 func TestValuesAreMaskedUntilAskedFor(t *testing.T) {
 	p := serve(t, review.Options{})
 	b := p.as("ann")
-	for path, secrets := range map[string][]string{"storage/0": {"secret-value"}, "requests/0": {"secret-body", "secret-cookie", "secret-line"}, "writes/0": {"secret-write"}, "consent/0": {"secret-consent"}, "sockets/0": {"secret-message"}} {
+	for path, secrets := range map[string][]string{"storage/0": {"secret-value", "secret-setter"}, "requests/0": {"secret-body", "secret-cookie", "secret-line", "secret-query", "secret-initiator", "secret-stack", "secret-etag", "secret-location"}, "pages/0": {"secret-page"}, "writes/0": {"secret-write"}, "consent/0": {"secret-consent"}, "sockets/0": {"secret-message"}} {
 		path = "/bundles/" + p.Digest + "/idle/" + path
 		if _, body, _ := b.get(path); strings.Contains(body, "secret-") {
 			t.Errorf("%s shows a value", path)
@@ -397,7 +397,7 @@ func TestValuesAreMaskedUntilAskedFor(t *testing.T) {
 			t.Errorf("the log has a value: %+v", e)
 		}
 	}
-	if acts["reveal"] != 5 || acts["view"] != 10 || acts["sign-in"] != 1 {
+	if acts["reveal"] != 6 || acts["view"] != 12 || acts["sign-in"] != 1 {
 		t.Errorf("logged: %v", acts)
 	}
 	if _, _, err := p.store.VerifyAudit(t.Context()); err != nil {

@@ -52,9 +52,9 @@ func (r row) Seconds() string { return fmt.Sprintf("%.1f s", float64(r.At)/1000)
 // By is what set or sent it, without what was asked of it: that is in the raw evidence.
 func (r row) By() string {
 	if before, _, ok := strings.Cut(r.SetBy, "?"); ok {
-		return before + "?…"
+		return veiled(before) + "?…"
 	}
-	return r.SetBy
+	return veiled(r.SetBy)
 }
 
 // group joins the classes to those that need consent, those that need it unless
