@@ -108,11 +108,15 @@ func (cd *candidate) add(points float64, why string) {
 // Banner finds the consent banner of a page tree. layer is 1 for what the page
 // showed by itself, 2 after opening settings; controls carry it.
 func (c *Classifier) Banner(p *pc.Page, layer int) (pc.Banner, bool) {
-	t := c.newTree(p)
+	return c.bannerIn(c.newTree(p), layer)
+}
+
+func (c *Classifier) bannerIn(t *tree, layer int) (pc.Banner, bool) {
 	best := t.best(c.candidates(t, layer))
 	if best == nil {
 		return pc.Banner{}, false
 	}
+	p := t.page
 	n := &p.Nodes[best.node]
 	b := pc.Banner{CMP: c.cmp(t, best.node), Kind: kind(t, t.stands(best)), Language: language(p, best.text), Text: cut(best.text, 4000), Node: best.node, Controls: best.controls}
 	if n.Box != nil {

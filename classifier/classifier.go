@@ -94,12 +94,13 @@ func (c *Classifier) Lists() string { return "lists-" + c.digest }
 // rules know from the capture what is missing.
 func (c *Classifier) Annotate(look pc.Look, captures map[pc.Scenario]*pc.Capture, page func(path string) (*pc.Page, error)) pc.Annotations {
 	a := pc.Annotations{Classifier: version, Lists: c.Lists(), Banners: []pc.Banner{}, Storage: []pc.Purpose{}, Requests: []pc.Purpose{}}
+	read := c.reader(page)
 	for _, s := range pc.EveryScenario {
 		capt := captures[s]
 		if capt == nil || !capt.Load.OK() {
 			continue
 		}
-		if b, ok := c.bannerOf(capt, page); ok {
+		if b, ok := c.bannerOf(capt, read); ok {
 			a.Banners = append(a.Banners, b)
 		}
 		a.Storage = append(a.Storage, c.storagePurposes(capt)...)
@@ -109,24 +110,41 @@ func (c *Classifier) Annotate(look pc.Look, captures map[pc.Scenario]*pc.Capture
 	}
 	c.wording(&a, look)
 	aftermath(&a, captures[pc.Reject])
-	c.information(&a, look, captures, page)
+	c.information(&a, look, captures, read)
 	return a
+}
+
+// reader reads each page tree once, however often it is asked for: to decode one
+// of 100,000 nodes takes longer than to form the opinions.
+func (c *Classifier) reader(page func(path string) (*pc.Page, error)) func(path string) (*tree, error) {
+	trees := map[string]*tree{}
+	return func(path string) (*tree, error) {
+		if t, ok := trees[path]; ok {
+			return t, nil
+		}
+		p, err := page(path)
+		if err != nil {
+			return nil, err
+		}
+		trees[path] = c.newTree(p)
+		return trees[path], nil
+	}
 }
 
 // bannerOf finds the banner of a scenario before any choice, with the controls
 // of the layers that were opened, also of those that were only opened to see them.
-func (c *Classifier) bannerOf(capt *pc.Capture, page func(path string) (*pc.Page, error)) (pc.Banner, bool) {
+func (c *Classifier) bannerOf(capt *pc.Capture, read func(path string) (*tree, error)) (pc.Banner, bool) {
 	var banner pc.Banner
 	found := false
 	for i, snap := range capt.Pages {
 		if snap.Mark != pc.MarkSettled && snap.Mark != pc.MarkOpened {
 			continue
 		}
-		p, err := page(snap.Tree)
+		t, err := read(snap.Tree)
 		if err != nil {
 			continue
 		}
-		b, ok := c.Banner(p, snap.Layer)
+		b, ok := c.bannerIn(t, snap.Layer)
 		if !ok {
 			continue
 		}

@@ -67,7 +67,7 @@ func namesNoPurpose(text string) bool {
 
 // information finds what visitors are told: by the banner and what it opens, by
 // the page itself, and by the policies; and what they are told that is not so.
-func (c *Classifier) information(a *pc.Annotations, look pc.Look, captures map[pc.Scenario]*pc.Capture, page func(path string) (*pc.Page, error)) {
+func (c *Classifier) information(a *pc.Annotations, look pc.Look, captures map[pc.Scenario]*pc.Capture, read func(path string) (*tree, error)) {
 	for _, b := range a.Banners {
 		text := b.Text
 		for _, ct := range b.Controls {
@@ -77,7 +77,7 @@ func (c *Classifier) information(a *pc.Annotations, look pc.Look, captures map[p
 		}
 		tell(a, text, pc.Wording{Where: "banner", Scenario: b.Scenario, Language: b.Language, Claim: pc.Claim{Confidence: .9, Refs: b.Refs}})
 	}
-	for _, l := range c.looked(captures, page) {
+	for _, l := range looked(captures, read) {
 		notices(a, l)
 		misclassified(a, l)
 	}
@@ -99,7 +99,7 @@ type lookedAt struct {
 }
 
 // looked are these pages: what was shown by itself, and what settings opened.
-func (c *Classifier) looked(captures map[pc.Scenario]*pc.Capture, page func(path string) (*pc.Page, error)) []lookedAt {
+func looked(captures map[pc.Scenario]*pc.Capture, read func(path string) (*tree, error)) []lookedAt {
 	var out []lookedAt
 	for _, s := range []pc.Scenario{pc.Idle, pc.Reject} {
 		capt := captures[s]
@@ -110,8 +110,8 @@ func (c *Classifier) looked(captures map[pc.Scenario]*pc.Capture, page func(path
 			if snap.Mark != pc.MarkSettled && snap.Mark != pc.MarkOpened && snap.Layer < 2 {
 				continue
 			}
-			if p, err := page(snap.Tree); err == nil {
-				out = append(out, lookedAt{capt, i, c.newTree(p)})
+			if t, err := read(snap.Tree); err == nil {
+				out = append(out, lookedAt{capt, i, t})
 			}
 		}
 	}

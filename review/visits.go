@@ -3,8 +3,12 @@ package review
 import (
 	"context"
 	"fmt"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	pc "pecrawler"
 )
@@ -25,28 +29,42 @@ type visit struct {
 // visits opens the bundles of a site. A bundle that does not open costs its own
 // pictures and no more.
 func (h *Handler) visits(ctx context.Context, results []pc.Verdict) []visit {
-	var out []visit
-	for _, v := range results {
-		vis := visit{Number: v.Visit, Verdict: v}
+	out := make([]visit, len(results))
+	var all errgroup.Group
+	all.SetLimit(runtime.GOMAXPROCS(0)) // the largest take half a second each
+	for i, v := range results {
+		out[i] = visit{Number: v.Visit, Verdict: v}
 		if len(v.Bundles) > 0 {
-			vis.Digest = v.Bundles[0]
-			o, err := h.shelf.open(ctx, vis.Digest)
-			if err != nil {
-				h.log.Error("bundle for the review page", "bundle", vis.Digest, "err", err)
-				vis.Error = err.Error()
-			} else {
-				vis.opened, vis.Sealed, vis.Signed = o, o.Manifest().SealedAt, "not signed"
-				if s := o.Signature(); s != nil {
-					vis.Signed = "signed by the key " + s.KeyID
-				}
-				if s := o.Stamp(); s != nil {
-					vis.Signed += ", with a time stamp"
-				}
-			}
+			all.Go(func() error { h.openVisit(ctx, &out[i], v.Bundles[0]); return nil })
 		}
-		out = append(out, vis)
 	}
+	all.Wait() // none gives an error
 	return out
+}
+
+// openVisit opens the bundle of a visit. What the opinions stumble over costs
+// this visit, and not the program.
+func (h *Handler) openVisit(ctx context.Context, vis *visit, digest string) {
+	defer func() {
+		if p := recover(); p != nil {
+			h.log.Error("bundle for the review page", "bundle", digest, "err", p, "stack", string(debug.Stack()))
+			vis.opened, vis.Error = nil, "it could not be shown; the log of the program says why"
+		}
+	}()
+	vis.Digest = digest
+	o, err := h.shelf.open(ctx, digest)
+	if err != nil {
+		h.log.Error("bundle for the review page", "bundle", digest, "err", err)
+		vis.Error = err.Error()
+		return
+	}
+	vis.opened, vis.Sealed, vis.Signed = o, o.Manifest().SealedAt, "not signed"
+	if s := o.Signature(); s != nil {
+		vis.Signed = "signed by the key " + s.KeyID
+	}
+	if s := o.Stamp(); s != nil {
+		vis.Signed += ", with a time stamp"
+	}
 }
 
 // shownVisit is the visit that a word's findings are of: the last one with the
