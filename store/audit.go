@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -22,7 +23,7 @@ type Entry struct {
 	Seq     int64     `json:"seq"`
 	At      time.Time `json:"at"`
 	Who     string    `json:"who"`
-	Act     string    `json:"act"`     // sign-in, view, reveal, download, take, release, assign, decide, launch, api and others
+	Act     string    `json:"act"`     // sign-in, view, reveal, download, take, release, assign, decide, draft, letter, launch, api and others
 	Subject string    `json:"subject"` // what it was done to
 	Detail  string    `json:"detail,omitempty"`
 	Prev    string    `json:"prev"`
@@ -114,6 +115,9 @@ func (e *BrokenError) Error() string {
 	return fmt.Sprintf("the audit log is broken at entry %d: %s", e.Seq, e.Reason)
 }
 
+// Whole tells whether an entry is as it was written, by its own hash.
+func (e Entry) Whole() bool { return e.Hash == e.digest() }
+
 // follows tells whether an entry is the one after the one with a number and a hash.
 func (e Entry) follows(n int64, head string) error {
 	switch {
@@ -121,17 +125,21 @@ func (e Entry) follows(n int64, head string) error {
 		return &BrokenError{n + 1, fmt.Sprintf("it is missing; the next one is %d", e.Seq)}
 	case e.Prev != head:
 		return &BrokenError{e.Seq, "it does not hold the hash of the entry before it"}
-	case e.Hash != e.digest():
+	case !e.Whole():
 		return &BrokenError{e.Seq, "its hash is not that of its contents"}
 	}
 	return nil
 }
 
-// VerifyAudit checks the chain, and that the decisions are those that were
-// logged. It returns how many entries there are and the hash of the last one;
+// VerifyAudit checks the chain, and that the decisions and the steps of cases are
+// those that were logged. It returns how many entries there are and the hash of the last one;
 // the error of a broken log is a *BrokenError.
 func (s *Store) VerifyAudit(ctx context.Context) (n int64, head string, err error) {
 	kept, err := s.decisionsByID(ctx)
+	if err != nil {
+		return 0, "", err
+	}
+	done, err := s.stepsByName(ctx)
 	if err != nil {
 		return 0, "", err
 	}
@@ -140,6 +148,9 @@ func (s *Store) VerifyAudit(ctx context.Context) (n int64, head string, err erro
 			return err
 		}
 		n, head = e.Seq, e.Hash
+		if slices.Contains(stepKinds(), e.Act) {
+			return checkStep(e, done)
+		}
 		if e.Act != ActDecide {
 			return nil
 		}
@@ -158,6 +169,9 @@ func (s *Store) VerifyAudit(ctx context.Context) (n int64, head string, err erro
 	})
 	if err == nil && len(kept) > 0 {
 		err = &BrokenError{n + 1, fmt.Sprintf("%d decisions were never logged", len(kept))}
+	}
+	if err == nil && len(done) > 0 {
+		err = &BrokenError{n + 1, fmt.Sprintf("%d steps of cases were never logged", len(done))}
 	}
 	return n, head, err
 }

@@ -41,6 +41,21 @@ func reviewed(t *testing.T, place string) *store.Store {
 	if left, err := s.Assign(ctx, "lee", "to dee", []store.Pick{{Sweep: "s1", Site: "c.example", From: "cid to"}}, at(4)); err != nil || len(left) > 0 {
 		t.Fatal(left, err)
 	}
+	ds, err := s.Decisions(ctx, "s1", "a.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	settled := reading(t, s, "lee", store.Uphold, ds[len(ds)-1].ID)
+	settled.Lead = true
+	if err := s.Decide(ctx, "s1", "a.example", settled); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := step(t, s, store.StepDraft, 5, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := step(t, s, store.StepLetter, 6, 100, 1); err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 
@@ -50,16 +65,18 @@ type held struct {
 	Words     []pc.Verdict
 	Cases     []store.Case
 	Decisions []store.Decision
+	Steps     []store.Step
 	Log       []store.Entry
 }
 
 func contents(t *testing.T, s *store.Store) (h held) {
 	t.Helper()
 	ctx := t.Context()
-	var errs [4]error
+	var errs [5]error
 	h.Sweeps, errs[0] = s.Sweeps(ctx)
 	h.Words, _, errs[1] = s.Words(ctx, "s1", store.Filter{})
 	h.Cases, _, errs[2] = s.Cases(ctx, store.CaseFilter{Sort: "site", Limit: 100})
+	h.Steps, errs[4] = s.Letters(ctx, 10, 0)
 	for _, w := range h.Words {
 		ds, err := s.Decisions(ctx, "s1", w.Site)
 		h.Decisions, errs[3] = append(h.Decisions, ds...), errors.Join(errs[3], err)
@@ -142,7 +159,7 @@ func TestReplay(t *testing.T) {
 			t.Errorf("a log with a gap: %v", err)
 		}
 		n, strangers, err := anew.Replay(t.Context(), entries(exported.Bytes()))
-		if err != nil || n != 4 || strangers != 0 {
+		if err != nil || n != 5 || strangers != 0 {
 			t.Fatalf("%d, %d, %v", n, strangers, err)
 		}
 		if d := cmp.Diff(contents(t, s), contents(t, anew)); d != "" {

@@ -11,7 +11,7 @@ import (
 )
 
 // Replay puts the audit log of a store that was lost into one that has none yet,
-// entry by entry as they were, with the decisions that are in it, and brings the
+// entry by entry as they were, with the decisions and steps that are in it, and brings the
 // cases to where they stood. The words have to be there before. It takes all or
 // nothing, and refuses a log that is broken. It returns how many decisions there
 // are, and how many of them are on sites that are no case in this store.
@@ -72,6 +72,12 @@ func replayed(ctx context.Context, tx *sql.Tx, e Entry) (decided, strangers int,
 		return 0, 0, hand(strings.TrimPrefix(strings.TrimPrefix(e.Detail, "from "+c.Assignee+" "), "to "), e.At.UnixMilli())
 	case ActDecide:
 		return decidedAgain(ctx, tx, sweep, site, e)
+	case StepDraft, StepLetter, StepVisit, StepReply:
+		var st Step
+		if err := json.Unmarshal([]byte(e.Detail), &st); err != nil {
+			return 0, 0, fmt.Errorf("its step cannot be read: %w", err)
+		}
+		return 0, 0, putStep(ctx, tx, st)
 	}
 	return 0, 0, nil
 }

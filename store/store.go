@@ -2,8 +2,8 @@
 // the last words on sites, in SQL. It holds no evidence, and everything in it
 // but the lists and what people did can be made again from the bundles.
 //
-// What people did is kept apart: a [Decision] and an [Entry] of the audit log
-// are never changed, and the database itself refuses to. A [Case] is where the
+// What people did is kept apart: a [Decision], a [Step] that followed from it and
+// an [Entry] of the audit log are never changed, and the database itself refuses to. A [Case] is where the
 // review of a flagged site stands.
 //
 // Writes are keyed by what they say, so that doing one twice changes nothing:
