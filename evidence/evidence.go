@@ -28,8 +28,9 @@
 // Bundles of schema 1 have neither signature nor [Start], and their zip was
 // less strict; they stay readable.
 //
-// What leaves the vault leaves as [WriteHAR] and [WriteWACZ], or at the end of
-// its time by [Vault.Expire], unless it is held.
+// What leaves the vault leaves as [WriteHAR], [WriteWACZ] and [WriteCase], or at the
+// end of its time by [Vault.Expire], unless it is held. Letters and replies lie
+// beside the bundles, see [Vault.Attach].
 package evidence
 
 import (
@@ -87,7 +88,8 @@ type Part struct {
 	Packed string `json:"packed_sha256,omitempty"` // of its DEFLATE stream; "" when it is stored as it is
 }
 
-// DamagedError says which part of a bundle is not what was sealed.
+// DamagedError says which part of a bundle, or file of a case file, is not what
+// was sealed.
 type DamagedError struct {
 	Part   string
 	Reason string
@@ -98,7 +100,7 @@ func (e *DamagedError) Error() string {
 	if strings.ContainsFunc(part, unicode.IsControl) {
 		part = strconv.Quote(part)
 	}
-	return fmt.Sprintf("damaged bundle: %s: %s", part, e.Reason)
+	return fmt.Sprintf("damaged: %s: %s", part, e.Reason)
 }
 
 // Draft gathers the parts of a visit before they are sealed. Its methods may be
@@ -280,7 +282,7 @@ func (b *Bundle) checkSeal(found map[string]entry) (seal []entry, err error) {
 	if !ok {
 		return nil, &DamagedError{signatureName, "missing"}
 	}
-	if b.signature, err = checkSignature(sig.content, b.digest, b.manifest.SignedBy); err != nil {
+	if b.signature, err = checkSignature(sig.content, b.manifest.SignedBy, func(timestamp string) []byte { return signedText(b.digest, timestamp) }); err != nil {
 		return nil, err
 	}
 	seal = append(seal, sig)

@@ -85,7 +85,7 @@ func (s *Sealer) sign(ctx context.Context, digest string, manifest []byte) (seal
 			seal = append(seal, stored(stampName, tsr))
 		}
 	}
-	sig, err := sign(ctx, s.Signer, digest, timestamp)
+	sig, err := sign(ctx, s.Signer, timestamp, signedText(digest, timestamp))
 	if err != nil {
 		return nil, err
 	}

@@ -68,12 +68,12 @@ func hexSum(data []byte) string {
 func sumOf(data []byte) string { return "sha256:" + hexSum(data) }
 
 // sign makes the content of signature.json.
-func sign(ctx context.Context, s Signer, digest, timestamp string) ([]byte, error) {
-	sig, err := s.Sign(ctx, signedText(digest, timestamp))
+func sign(ctx context.Context, s Signer, timestamp string, message []byte) ([]byte, error) {
+	sig, err := s.Sign(ctx, message)
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
-	if !ed25519.Verify(s.Public(), signedText(digest, timestamp), sig) {
+	if !ed25519.Verify(s.Public(), message, sig) {
 		return nil, errors.New("sign: the signature that was made does not verify")
 	}
 	return encodeSignature(Signature{"Ed25519", KeyID(s.Public()), pkix(s.Public()), timestamp, sig})
@@ -81,9 +81,9 @@ func sign(ctx context.Context, s Signer, digest, timestamp string) ([]byte, erro
 
 func encodeSignature(s Signature) ([]byte, error) { return json.MarshalIndent(s, "", " ") }
 
-// checkSignature reads signature.json and verifies it over the manifest's
-// digest, by the key that the manifest names.
-func checkSignature(raw []byte, digest, signedBy string) (*Signature, error) {
+// checkSignature reads signature.json and verifies it over the message that is
+// made of its time stamp, by the key that the manifest names.
+func checkSignature(raw []byte, signedBy string, message func(timestamp string) []byte) (*Signature, error) {
 	damaged := func(why string) (*Signature, error) { return nil, &DamagedError{signatureName, why} }
 	s := new(Signature)
 	if err := json.Unmarshal(raw, s); err != nil {
@@ -102,7 +102,7 @@ func checkSignature(raw []byte, digest, signedBy string) (*Signature, error) {
 	if s.KeyID != KeyID(key) || s.KeyID != signedBy {
 		return damaged("its key is not the one that the manifest names")
 	}
-	if !ed25519.Verify(key, signedText(digest, s.Timestamp), s.Signature) {
+	if !ed25519.Verify(key, message(s.Timestamp), s.Signature) {
 		return damaged("it is not the signature of this manifest")
 	}
 	return s, nil
