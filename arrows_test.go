@@ -26,24 +26,25 @@ func arrows() map[string][]string {
 		"classifier":        {"", "internal/ngram"},
 		"store":             {""},
 		"figures":           {""},
+		"letter":            {},
 		"internal/ngram":    {},
 		"internal/pgtest":   {},
 		"internal/schema":   {},
 		"internal/sitelist": {},
 		"internal/pipeline": {"", "rules"},
 		"lab":               {"", "figures"},
-		"review":            {"", "evidence", "internal/sitelist", "store"},
+		"review":            {"", "evidence", "internal/sitelist", "letter", "store"},
 		"examples/flagged":  {},
 		"cmd/bench":         {"", "classifier", "crawler", "lab"},
 		"cmd/train":         {"", "classifier", "evidence", "figures", "internal/ngram", "internal/pipeline", "lab", "rules"},
 		"deploy/faults":     {},
-		"cmd/pecrawler":     {"", "classifier", "crawler", "evidence", "figures", "internal/pipeline", "internal/sitelist", "lab", "queue", "review", "rules", "store"},
+		"cmd/pecrawler":     {"", "classifier", "crawler", "evidence", "figures", "internal/pipeline", "internal/sitelist", "lab", "letter", "queue", "review", "rules", "store"},
 	}
 }
 
 // pure packages are functions of their input: no network, files, randomness, log or clock.
 func pure() []string {
-	return []string{"", "classifier", "figures", "rules", "internal/ngram", "internal/pipeline"}
+	return []string{"", "classifier", "figures", "letter", "rules", "internal/ngram", "internal/pipeline"}
 }
 
 // owners says which package alone may import a library.
