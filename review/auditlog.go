@@ -1,6 +1,7 @@
 package review
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -28,10 +29,13 @@ func (h *Handler) audit(c *call) error {
 	older := ""
 	for _, e := range entries {
 		says := e.Detail
-		if e.Act == store.ActDecide {
+		switch e.Act {
+		case store.ActDecide:
 			if says, err = h.decided(c, e); err != nil {
 				return err
 			}
+		case store.StepDraft, store.StepLetter, store.StepVisit, store.StepReply:
+			says = stepped(e)
 		}
 		lines = append(lines, logLine{e, says})
 		if len(lines) == pageSize && e.Seq > 1 {
@@ -66,4 +70,25 @@ func (h *Handler) decided(c *call, e store.Entry) (string, error) {
 		out = append(out, of+": "+d.Act)
 	}
 	return strings.Join(out, "; "), nil
+}
+
+// stepped says what a step was; its text is on the page of the case.
+func stepped(e store.Entry) string {
+	var s store.Step
+	if err := json.Unmarshal([]byte(e.Detail), &s); err != nil {
+		return "This entry cannot be read: check the log."
+	}
+	switch s.Kind {
+	case store.StepLetter:
+		return fmt.Sprintf("step %d, the site is visited again from %s on", s.N, s.Due.Format("2 January 2006"))
+	case store.StepVisit:
+		if doc, err := docOf[visitDoc](&s); err == nil {
+			return fmt.Sprintf("step %d, sweep %s", s.N, doc.Again)
+		}
+	case store.StepReply:
+		if doc, err := docOf[replyDoc](&s); err == nil {
+			return fmt.Sprintf("step %d, %s", s.N, cmp.Or(doc.Name, "a note"))
+		}
+	}
+	return fmt.Sprintf("step %d", s.N)
 }

@@ -144,10 +144,17 @@ func loopback(host string) bool {
 }
 
 // metrics are what operators see of people signing in.
-type metrics struct{ signIns *prometheus.CounterVec }
+type metrics struct {
+	signIns *prometheus.CounterVec
+	again   *prometheus.CounterVec
+}
 
 func newMetrics(reg prometheus.Registerer) metrics {
-	m := metrics{promauto.With(reg).NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_review_sign_ins_total", Help: "Tries to sign in: done, failed (also of the API, by a token that is not good), or refused because there were too many (locked)."}, []string{"result"})}
+	m := metrics{signIns: promauto.With(reg).NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_review_sign_ins_total", Help: "Tries to sign in: done, failed (also of the API, by a token that is not good), or refused because there were too many (locked)."}, []string{"result"}),
+		again: promauto.With(reg).NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_review_visits_again_total", Help: "Visits launched because of a case: its deadline is over (deadline), or somebody asked (asked)."}, []string{"why"})}
+	for _, why := range []string{afterDeadline, onRequest} {
+		m.again.WithLabelValues(why)
+	}
 	for _, r := range []string{"done", "failed", "locked"} {
 		m.signIns.WithLabelValues(r)
 	}

@@ -12,6 +12,8 @@ type picture struct {
 	ID, Src       string
 	Alt, Caption  string
 	Width, Height int
+	Mark          pc.MarkName
+	Layer         int
 	Boxes         []*box
 }
 
@@ -91,6 +93,7 @@ func drawn(o *opened, c *pc.Capture, i int, rules map[pc.Ref][]string) picture {
 	p := picture{
 		ID: fmt.Sprintf("picture-%s-%d", c.Scenario, i), Src: fmt.Sprintf("/bundles/%s/screens/%s/%d", o.Digest(), c.Scenario, i),
 		Width: max(c.Environment.Width, 1), Height: max(c.Environment.Height, 1),
+		Mark: snap.Mark, Layer: snap.Layer,
 		Caption: fmt.Sprintf("%s, %.1f seconds after the page was asked for", capital(markWords(snap.Mark)), float64(snap.At)/1000),
 	}
 	if snap.Layer > 1 {

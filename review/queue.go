@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	pc "pecrawler"
@@ -174,6 +175,19 @@ func (h *Handler) revisits(c *call) error {
 	cs, err := h.store.Revisits(c.r.Context(), c.r.URL.Query().Get("sweep"))
 	if err != nil {
 		return err
+	}
+	due, err := h.store.Due(c.r.Context(), h.opt.Now()) // none, where there is a cluster: they are launched by themselves
+	if err != nil {
+		return err
+	}
+	for _, s := range due {
+		w, err := h.store.Word(c.r.Context(), s.Sweep, s.Site)
+		if err != nil {
+			return err
+		}
+		if of := c.r.URL.Query().Get("sweep"); (of == "" || of == s.Sweep) && !slices.Contains(cs, w.URL) {
+			cs = append(cs, w.URL)
+		}
 	}
 	c.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	for _, s := range cs {

@@ -20,6 +20,13 @@
 //	GET  /sweeps/{sweep}                           its sites; ?overall= ?rule= ?q= ?page=
 //	GET  /sweeps/{sweep}/sites/{site}              one site
 //	POST /sweeps/{sweep}/sites/{site}/decisions    decide on it; /take and /release: have the case
+//	GET  …/follow                                  what was done since a site was upheld: letters, visits, replies
+//	GET  …/follow/letter                           the text of a letter; POST: keep it, or fix it; POST …/begin: from a template
+//	GET  …/follow/letters/{n}/{form}               a draft or letter, as html, odt or pdf
+//	POST …/follow/visit                            visit the site again now; POST …/replies: keep what it answered
+//	GET  …/follow/after/{again}                    before and after, by the last word of another sweep
+//	GET  …/follow/case.zip                         all of it, as a case file
+//	GET  /follow                                   the cases that a letter is out for
 //	GET  /queue                                    flagged and review sites, filtered and sorted
 //	POST /queue/next                               take the first that nobody has
 //	POST /queue/assign                             hand out the cases that are chosen
@@ -59,6 +66,7 @@ import (
 
 	pc "pecrawler"
 	"pecrawler/evidence"
+	"pecrawler/letter"
 	"pecrawler/store"
 )
 
@@ -80,6 +88,14 @@ type Options struct {
 	SSO *SSO
 	// Sweeps launches sweeps and steers them; nil: the pages do not.
 	Sweeps Sweeps
+	// Letters are the templates of letters; nil: those that come with the program.
+	Letters *letter.Templates
+	// Attachments is where letters and replies are kept; nil: beside the bundles.
+	Attachments *evidence.Vault
+	// Print prints a page of ours as PDF; nil: letters have no such form.
+	Print func(ctx context.Context, html []byte) (pdf []byte, err error)
+	// Signer holds the key that case files are signed by; nil: they are not.
+	Signer evidence.Signer
 	// Base is the address by which browsers reach the pages; nil: loopback.
 	Base *url.URL
 	// Proxies may say by X-Forwarded-For where a request comes from.
@@ -104,6 +120,9 @@ type Handler struct {
 	opt    Options
 	tmpl   *template.Template
 	routes http.Handler
+
+	letters  *letter.Templates
+	printing chan struct{} // holds something while a browser prints
 }
 
 // New returns the pages of a store and its evidence.
@@ -111,8 +130,16 @@ func New(st *store.Store, v *evidence.Vault, log *slog.Logger, opt Options) (*Ha
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	h := &Handler{store: st, vault: v, shelf: newShelf(v, opt.Opinions), log: log, door: newDoor(opt.Now), gate: newGate(opt.Now), desk: &desk{now: opt.Now, drafts: map[string]draft{}}, met: newMetrics(opt.Registerer), opt: opt}
+	h := &Handler{store: st, vault: v, shelf: newShelf(v, opt.Opinions), log: log, door: newDoor(opt.Now), gate: newGate(opt.Now), desk: &desk{now: opt.Now, drafts: map[string]draft{}}, met: newMetrics(opt.Registerer), opt: opt, letters: opt.Letters, printing: make(chan struct{}, 1)}
 	var err error
+	if h.opt.Attachments == nil {
+		h.opt.Attachments = v
+	}
+	if h.letters == nil {
+		if h.letters, err = letter.Load(nil); err != nil {
+			return nil, err
+		}
+	}
 	if opt.SSO != nil {
 		if h.sso, err = discover(context.Background(), *opt.SSO, opt.Base, opt.Now); err != nil {
 			return nil, err
@@ -183,6 +210,18 @@ func (h *Handler) pages() map[string]func(*call) error {
 		"GET /launches/{sweep}":                        h.onCluster(h.launched),
 		"POST /launches/{sweep}/{do}":                  h.onCluster(h.steer),
 		"POST /sign-out":                               h.signOut,
+
+		"GET /follow": h.follows,
+		"GET /sweeps/{sweep}/sites/{site}/follow":                    h.follow,
+		"POST /sweeps/{sweep}/sites/{site}/follow/begin":             h.beginLetter,
+		"GET /sweeps/{sweep}/sites/{site}/follow/letter":             h.letterPage,
+		"POST /sweeps/{sweep}/sites/{site}/follow/letter":            h.saveLetter,
+		"GET /sweeps/{sweep}/sites/{site}/follow/letters/{n}/{form}": h.letterFile,
+		"POST /sweeps/{sweep}/sites/{site}/follow/visit":             h.onCluster(h.askVisit),
+		"POST /sweeps/{sweep}/sites/{site}/follow/replies":           h.addReply,
+		"GET /sweeps/{sweep}/sites/{site}/follow/replies/{n}":        h.replyFile,
+		"GET /sweeps/{sweep}/sites/{site}/follow/after/{again}":      h.after,
+		"GET /sweeps/{sweep}/sites/{site}/follow/case.zip":           h.export,
 	}
 }
 
@@ -217,8 +256,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	most := int64(1 << 20)
-	if r.URL.Path == "/launch" || r.URL.Path == "/api/sweeps" {
+	switch {
+	case r.URL.Path == "/launch" || r.URL.Path == "/api/sweeps":
 		most += mostList
+	case strings.HasSuffix(r.URL.Path, "/follow/replies"):
+		most += mostReply
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, most)
 	h.routes.ServeHTTP(w, r)
@@ -278,7 +320,7 @@ func (h *Handler) page(pattern string, do func(*call) error) http.HandlerFunc {
 			}()
 			var large *http.MaxBytesError
 			if err := r.ParseMultipartForm(1 << 20); errors.As(err, &large) {
-				h.problem(w, r, http.StatusRequestEntityTooLarge, "This is too much", fmt.Sprintf("A form may hold %d megabytes. Split the list.", large.Limit>>20))
+				h.problem(w, r, http.StatusRequestEntityTooLarge, "This is too much", fmt.Sprintf("A form may hold %d megabytes. Send less at once.", large.Limit>>20))
 				return
 			}
 			if !s.genuine(r) {
@@ -364,6 +406,7 @@ func funcs() template.FuncMap {
 		"count":      func(n store.Counts, overall string) int { return n.Overall[pc.Overall(overall)] },
 		"conf":       func(f float64) string { return fmt.Sprintf("%.2f", f) },
 		"day":        func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
+		"before":     func(t time.Time) time.Time { return t.AddDate(0, 0, -1) },
 		"list":       func(vs ...any) []any { return vs },
 		"groupOf":    group,
 		"pick":       pick,
@@ -379,11 +422,11 @@ func funcs() template.FuncMap {
 // tagClass is the colour of a word: the word itself is always there too.
 func tagClass(word any) string {
 	switch fmt.Sprint(word) {
-	case "flagged", "fail", "uphold", "nonexempt", store.Disagreement:
+	case "flagged", "fail", "uphold", "nonexempt", still, fresh, store.Disagreement:
 		return "govuk-tag--red"
-	case "review", "unsure", "conditional", store.SecondReading:
+	case "review", "unsure", "conditional", perhaps, perhapsNew, store.SecondReading:
 		return "govuk-tag--orange"
-	case "clear", "pass", "dismiss", "exempt":
+	case "clear", "pass", "dismiss", "exempt", gone:
 		return "govuk-tag--green"
 	case store.Undecided:
 		return "govuk-tag--blue"

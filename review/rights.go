@@ -110,6 +110,18 @@ var rights = sync.OnceValue(func() map[string][]Role {
 		"POST /queue/views/drop":                       sees,
 		"GET /revisits.txt":                            {Investigator, Lead, Launcher},
 
+		"GET /follow": sees,
+		"GET /sweeps/{sweep}/sites/{site}/follow":                    sees,
+		"GET /sweeps/{sweep}/sites/{site}/follow/after/{again}":      sees,
+		"POST /sweeps/{sweep}/sites/{site}/follow/begin":             decides,
+		"GET /sweeps/{sweep}/sites/{site}/follow/letter":             decides,
+		"POST /sweeps/{sweep}/sites/{site}/follow/letter":            decides,
+		"GET /sweeps/{sweep}/sites/{site}/follow/letters/{n}/{form}": decides,
+		"POST /sweeps/{sweep}/sites/{site}/follow/visit":             decides, // of the one site of the case
+		"POST /sweeps/{sweep}/sites/{site}/follow/replies":           decides,
+		"GET /sweeps/{sweep}/sites/{site}/follow/replies/{n}":        decides,
+		"GET /sweeps/{sweep}/sites/{site}/follow/case.zip":           decides, // holds values
+
 		"GET /audit": lead,
 
 		"GET /launch":                 {Launcher},
@@ -135,7 +147,7 @@ var rights = sync.OnceValue(func() map[string][]Role {
 // ValidName tells whether somebody can be called this: what the queue and the
 // log mean something else by is no name.
 func ValidName(s string) bool {
-	return s != "" && s != store.Nobody && s != "me" && len(s) <= 120 && !strings.HasPrefix(s, tokenPrefix) && strings.TrimSpace(s) == s && clean(s, len(s)) == s && !strings.ContainsAny(s, `<>"`)
+	return s != "" && s != store.Nobody && s != "me" && s != itself && len(s) <= 120 && !strings.HasPrefix(s, tokenPrefix) && strings.TrimSpace(s) == s && clean(s, len(s)) == s && !strings.ContainsAny(s, `<>"`)
 }
 
 // tokenPrefix begins the name by which the log knows a program.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -54,10 +55,10 @@ func (s *Store) Follow(ctx context.Context, st Step, after int) (Step, error) {
 		if err != nil {
 			return err
 		}
-		if err := st.admitted(c, earlier, after); err != nil {
+		if st.Doc, err = json.Marshal(st.Doc); err != nil { // as the log has it
 			return err
 		}
-		if st.Doc, err = json.Marshal(st.Doc); err != nil { // as the log has it
+		if err := st.admitted(c, earlier, after); err != nil {
 			return err
 		}
 		st.N, st.At, st.Due = len(earlier)+1, st.At.UTC().Truncate(time.Millisecond), st.Due.UTC().Truncate(time.Millisecond)
@@ -92,7 +93,8 @@ func (st Step) admitted(c Case, earlier []Step, after int) error {
 		return nil
 	case c.Status != Decided || c.Act != Uphold:
 		return ErrNotUpheld
-	case (st.Kind == StepDraft || st.Kind == StepLetter) && after != last:
+	case (st.Kind == StepDraft || st.Kind == StepLetter) && after != last,
+		st.Kind == StepVisit && slices.ContainsFunc(earlier, func(e Step) bool { return e.Kind == StepVisit && bytes.Equal(e.Doc, st.Doc) }):
 		return ErrChanged
 	}
 	return nil

@@ -3,6 +3,7 @@ package store_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,9 @@ func TestFollow(t *testing.T) { both(t, testFollow) }
 func step(t *testing.T, s *store.Store, kind string, n, due, after int) (store.Step, error) {
 	t.Helper()
 	st := store.Step{Sweep: "s1", Site: "a.example", Kind: kind, By: "ann", At: at(n), Doc: json.RawMessage(`{"text": "<b> é"}`)}
+	if kind == store.StepVisit {
+		st.Doc = json.RawMessage(fmt.Sprintf(`{"again": %d}`, n))
+	}
 	if due > 0 {
 		st.Due = at(due)
 	}
@@ -59,6 +63,9 @@ func testFollow(t *testing.T, place string) {
 	due(100, "a.example")
 	if _, err := step(t, s, store.StepVisit, 50, 0, 0); err != nil { // asked for before the deadline: the one after it comes all the same
 		t.Fatal(err)
+	}
+	if _, err := step(t, s, store.StepVisit, 50, 0, 0); !errors.Is(err, store.ErrChanged) {
+		t.Errorf("the same visit again: %v", err)
 	}
 	due(100, "a.example")
 	if _, err := step(t, s, store.StepLetter, 60, 200, 2); err != nil { // more time was given

@@ -65,6 +65,7 @@ func commands() []command {
 		{"audit", "verify|export", "check the log of what people did, or write it out as JSON lines", auditCmd},
 		{"store", "migrate|backup FILE|rebuild", "bring the tables of a store up to date; copy a store that is a file; make one anew from bundles and the exported log", storeCmd},
 		{"bundle", "show|verify|export FILE, hold|release|expire", "look into sealed bundles, check them, write them as HAR and WACZ, keep or let go of them", bundleCmd},
+		{"case", "verify FILE", "check a case file that the review pages made, and all that is in it", caseCmd},
 		{"rules", "list|show|test|new [RULE]", "the rules, with their law, their traps and their cases; new begins one", rulesCmd},
 		{"classify", "controls|storage|wording|page [FILE]", "opinions on rows of JSON, one line for one line, for whoever wants to examine the classifier", classifyCmd},
 		{"lab", "[score VERDICTS]", "serve the test web on loopback; score: compare the verdicts of its sweep with the truth", labCmd},

@@ -13,6 +13,7 @@ import (
 	"os/user"
 	"slices"
 	"strings"
+	"sync"
 
 	pc "pecrawler"
 	"pecrawler/classifier"
@@ -26,10 +27,12 @@ import (
 func reviewCmd(ctx context.Context, e env, args []string) error {
 	var who people
 	var acc access
+	var out outward
 	second := 0.1
 	o, rest, err := parseWith(e, "review", forData|forVault|forServe|forCluster, args, func(fs *flag.FlagSet) {
 		fs.Var(&who, "person", "`name` of somebody who reviews, or name:ROLE+ROLE, e.g. lee:lead+launcher; may be repeated; you alone, in every role, when not given")
 		acc.flags(fs)
+		out.flags(fs)
 		fs.Float64Var(&second, "second", second, "share of decisions, 0 to 1, that a second person makes again without seeing the first")
 	})
 	if err != nil {
@@ -70,6 +73,11 @@ func reviewCmd(ctx context.Context, e env, args []string) error {
 	} else if err := acc.options(&opt); err != nil {
 		return err
 	}
+	done, err := out.options(ctx, o, &opt)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if o.nats != "" {
 		q, err := queue.Open(ctx, o.cluster(queue.Launcher, log))
 		if err != nil {
@@ -87,6 +95,9 @@ func reviewCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	defer stop()
+	var attending sync.WaitGroup
+	attending.Go(func() { pages.Attend(ctx) })
+	defer attending.Wait() // it ends with ctx
 	fmt.Fprintf(e.stderr, "Review pages: %s\n", cmp.Or(acc.public, url))
 	invite(e.stderr, pages, url)
 	fmt.Fprintln(e.stderr, "They are served until Ctrl-C.")

@@ -79,7 +79,13 @@ func sweepCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	defer w.crawler.Close()
-	pages, err := reviewPages(st, vault, w.classifier, log, review.Options{People: people{}.orMe(), Registerer: reg})
+	opt := review.Options{People: people{}.orMe(), Registerer: reg}
+	done, err := (&outward{chrome: o.chrome, key: o.signingKey}).options(ctx, o, &opt)
+	if err != nil {
+		return err
+	}
+	defer done()
+	pages, err := reviewPages(st, vault, w.classifier, log, opt)
 	if err != nil {
 		return err
 	}
