@@ -22,7 +22,7 @@ h1 { font-size: 13pt; margin: 1.4em 0 .4em; line-height: 1.25; } h2 { font-size:
 p { margin: 0 0 .8em; orphans: 3; widows: 3; } ul { margin: 0 0 .8em; padding-left: 1.2em; } li { margin-bottom: .3em; }
 .draft { border: 2px solid #0b0c0c; padding: .3em .6em; font-weight: bold; }
 .annex { break-before: page; }
-figure { margin: 0 0 1em; break-inside: avoid; } img { display: block; max-width: 100%; max-height: 200mm; border: 1px solid #b1b4b6; } figcaption { font-size: 9.5pt; }
+figure { margin: 0 0 1em; break-inside: avoid; } img { display: block; width: auto; height: auto; max-width: 100%; max-height: 190mm; border: 1px solid #b1b4b6; } figcaption { font-size: 9.5pt; }
 dl { margin: 0; } dt { break-after: avoid; } dd { margin: 0 0 .7em; font: 8.5pt/1.3 "Liberation Mono", monospace; }
 @media print { body { margin: 0; padding: 0; max-width: none; } .draft { position: fixed; top: -16mm; right: 0; background: #fff; font-size: 9pt; } }
 </style></head><body>{{if .D.Draft}}<p class="draft">DRAFT – NOT SENT</p>{{end}}

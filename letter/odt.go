@@ -41,11 +41,12 @@ const odtStyles = `<office:font-face-decls><style:font-face style:name="Sans" sv
 <office:automatic-styles><style:page-layout style:name="A4"><style:page-layout-properties fo:page-width="21cm" fo:page-height="29.7cm" fo:margin-top="2.2cm" fo:margin-bottom="2cm" fo:margin-left="2.2cm" fo:margin-right="2.2cm"/><style:header-style/><style:footer-style/></style:page-layout></office:automatic-styles>
 <office:master-styles><style:master-page style:name="Standard" style:page-layout-name="A4">%s<style:footer><text:p text:style-name="Caption"><text:page-number>1</text:page-number> / <text:page-count>1</text:page-count></text:p></style:footer></style:master-page></office:master-styles>`
 
-// escaped makes a text XML's; what XML cannot hold is replaced.
+// escaped makes a text XML's; what XML cannot hold is replaced. Attributes stand
+// in double quotation marks.
 func escaped(s string) string {
 	var b strings.Builder
 	xml.EscapeText(&b, []byte(s)) // a Builder takes everything
-	return b.String()
+	return strings.NewReplacer("&#39;", "'", "&#34;", "&quot;").Replace(b.String())
 }
 
 // spaced is a text as OpenDocument has it, where several blanks are one.

@@ -97,7 +97,7 @@ func (h *Handler) export(c *call) error {
 		return err
 	}
 	ctx := c.r.Context()
-	g := &caseFile{h: h, ctx: ctx, files: map[string][]byte{}}
+	g := &caseFile{h: h, ctx: ctx, files: map[string][]byte{}, missing: []string{}}
 	verdicts, err := g.verdicts(f)
 	if err != nil {
 		return err

@@ -364,6 +364,11 @@ func TestBeforeAndAfter(t *testing.T) {
 	if strings.Contains(body, "no-mechanism") || strings.Contains(body, "<script") || strings.Count(body, "<img ") != 6 || !strings.Contains(body, "1 new, 1 could not tell, 1 gone") {
 		t.Errorf("the page is not as it should be: %d pictures", strings.Count(body, "<img "))
 	}
+	for _, m := range regexp.MustCompile(` href="#([^"]+)"`).FindAllStringSubmatch(body, -1) {
+		if m[1] != "main" && !strings.Contains(body, ` id="`+m[1]+`"`) {
+			t.Errorf("nothing has the id %s", m[1])
+		}
+	}
 	_, body, _ = b.get(followPath + "/after/walled")
 	if strings.Contains(body, ">Gone<") || !strings.Contains(body, "could not look") || strings.Count(body, ">Could not tell<") != 2 {
 		t.Error("what a wall hid is taken for gone")

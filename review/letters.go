@@ -45,6 +45,7 @@ func (d letterDoc) Day() string {
 const (
 	mostLetter   = 40_000 // characters of its text, and of its annex
 	mostFacts    = 12     // observations of a finding
+	mostLine     = 700    // characters of what is filled in
 	mostPictures = 4
 	usualTime    = 30 // days to answer
 	dayForm      = "2006-01-02"
@@ -67,7 +68,7 @@ func (h *Handler) forms(kind string) []formOf {
 func itoa(n int) string { return strconv.Itoa(n) }
 
 // line is a text of anybody's as it stands in a letter.
-func line(s string) string { return letter.OneLine(clean(s, shownRunes)) }
+func line(s string) string { return letter.OneLine(clean(s, mostLine)) }
 
 func lines(ss []string) (out []string) {
 	for _, s := range ss {
@@ -348,9 +349,11 @@ func (h *Handler) document(ctx context.Context, f *followed, doc letterDoc) (let
 			return d, err
 		}
 		sum := sha256.Sum256(raw)
-		what := fmt.Sprintf("Visit %d, sealed %s, %s", v.Number, v.Sealed.UTC().Format("2 January 2006 at 15:04:05 UTC"), v.Signed)
-		d.Proofs = append(d.Proofs, letter.Proof{What: what + ": digest of the sealed file", Digest: strings.TrimPrefix(v.Digest, "sha256:")},
+		d.Proofs = append(d.Proofs, letter.Proof{What: fmt.Sprintf("Visit %d, sealed %s: its digest", v.Number, v.Sealed.UTC().Format("2 January 2006 at 15:04:05 UTC")), Digest: strings.TrimPrefix(v.Digest, "sha256:")},
 			letter.Proof{What: fmt.Sprintf("Visit %d: the sealed file as it lies", v.Number), Digest: hex.EncodeToString(sum[:])})
+		if sig := v.opened.Signature(); sig != nil {
+			d.Proofs = append(d.Proofs, letter.Proof{What: fmt.Sprintf("Visit %d: the key that signed it", v.Number), Digest: strings.TrimPrefix(sig.KeyID, "sha256:")})
+		}
 	}
 	if i := shownVisit(f.Word, visits); i >= 0 {
 		for _, name := range citedParts(visits[i].opened, upheld(f.Word, ds)) {
