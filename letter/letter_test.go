@@ -210,7 +210,7 @@ func TestOtherProgramsReadIt(t *testing.T) {
 	if err := errors.Join(document(t, "plain <words> & more").ODT(f), f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	out, err := exec.Command(bin, "--encoding=utf-8", name).Output()
+	out, err := exec.Command(bin, "--encoding=utf-8", "--width=-1", name).Output()
 	if err != nil || !strings.Contains(string(out), "plain <words> & more") || !strings.Contains(string(out), "25 December 2026") {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -14,6 +14,7 @@ const (
 	gone       = "gone"
 	still      = "still there"
 	fresh      = "new"
+	there      = "there now" // whether it was before is not known
 	perhaps    = "unsure now"
 	perhapsNew = "new and unsure"
 	untold     = "could not tell" // what was not seen is never taken for gone
@@ -51,8 +52,10 @@ func turns(before, after pc.Verdict) []turned {
 			if t.Word == "" {
 				t.Word = untold
 			}
-		case f.Outcome == pc.Fail:
+		case f.Outcome == pc.Fail && (b.Outcome == pc.Pass || b.Outcome == pc.NotApplicable):
 			t.Word = fresh
+		case f.Outcome == pc.Fail:
+			t.Word = there
 		case f.Outcome == pc.Unsure:
 			t.Word = perhapsNew
 		default:
@@ -65,9 +68,13 @@ func turns(before, after pc.Verdict) []turned {
 			out = append(out, turned{f.Rule, f.Message, untold, f.Outcome, ""})
 		}
 	}
-	order := []string{still, fresh, perhaps, perhapsNew, untold, gone}
-	slices.SortStableFunc(out, func(a, b turned) int { return slices.Index(order, a.Word) - slices.Index(order, b.Word) })
+	slices.SortStableFunc(out, func(a, b turned) int { return slices.Index(turnOrder(), a.Word) - slices.Index(turnOrder(), b.Word) })
 	return out
+}
+
+// turnOrder is the order in which they are read: what is not in order comes first.
+func turnOrder() []string {
+	return []string{still, fresh, there, perhaps, perhapsNew, untold, gone}
 }
 
 // turnedItem is what became of something that needs consent and was stored or sent.
@@ -83,7 +90,10 @@ func turnedItems(before, after pc.Verdict) []turnedItem {
 	for i, v := range []pc.Verdict{before, after} {
 		for _, s := range append(slices.Clone(v.Storage), v.Requests...) {
 			if group(s.Class) == "nonexempt" {
-				key := strings.TrimSpace(fmt.Sprintf("%s %s", kindWords(s.Kind), s.Name)) + fmt.Sprintf(" of %s, %s", s.Host, bandTitle(s.Phase))
+				key := fmt.Sprintf("%s %s of %s, %s", kindWords(s.Kind), s.Name, s.Host, bandTitle(s.Phase))
+				if s.Kind == "" {
+					key = fmt.Sprintf("Request to %s, %s", s.Host, bandTitle(s.Phase))
+				}
 				in := seen[key]
 				in[i] = true
 				seen[key] = in
@@ -185,13 +195,13 @@ func summed(ts []turned, after pc.Verdict) string {
 		n[t.Word]++
 	}
 	var out []string
-	for _, w := range []string{still, fresh, perhaps, perhapsNew, untold, gone} {
+	for _, w := range turnOrder() {
 		if n[w] > 0 {
-			out = append(out, fmt.Sprintf("%d %s", n[w], w))
+			out = append(out, fmt.Sprintf("%d %s", n[w], strings.Replace(w, untold, "that nobody can tell", 1)))
 		}
 	}
 	if len(out) == 0 {
-		return "There is nothing to compare: neither look has a finding."
+		return "Neither look has a finding."
 	}
 	return "Of the findings: " + strings.Join(out, ", ") + "."
 }

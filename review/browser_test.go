@@ -134,6 +134,9 @@ func (b *tab) whole(what string) {
 		if (document.scripts.length) out.push("it has scripts");
 		if (document.querySelector("iframe, object, embed, [onload], [onerror], [onfocus], [style], a[href^='javascript:' i]")) out.push("it has what only a page of somebody else would have");
 		if (document.querySelectorAll("h1").length !== 1) out.push("it has " + document.querySelectorAll("h1").length + " titles");
+		const ids = [...document.querySelectorAll("[id]")].map(e => e.id);
+		for (const id of ids) if (ids.indexOf(id) !== ids.lastIndexOf(id)) { out.push("two have the id " + id); break; }
+		for (const a of document.querySelectorAll("a[href^='#']")) if (!ids.includes(decodeURIComponent(a.getAttribute("href").slice(1)))) out.push("nothing is at " + a.getAttribute("href"));
 		for (const f of document.forms) if (new URL(f.action).origin !== location.origin) out.push("a form goes to " + f.action);
 		return out.join("; ");
 	})()`)

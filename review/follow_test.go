@@ -77,7 +77,7 @@ func (b *browser) send() {
 }
 
 func TestNothingIsFollowedUpBeforeADecision(t *testing.T) {
-	p := serve(t, review.Options{})
+	p := serve(t, review.Options{Sweeps: newCluster()})
 	b := p.as("ann")
 	_, page, _ := b.get("/queue")
 	token := fields(page, "/queue/next").Get("token")
@@ -107,7 +107,7 @@ func TestALetter(t *testing.T) {
 	}
 	_, page, _ := b.get(followPath + "/letter")
 	raw, rawAnnex := area(page, "text"), area(page, "annex")
-	for _, want := range []string{"25 November 2026", "25 December 2026", "- 1. ", "- 1. d", "[[Name and address of your office]]", "shop.example", "one/shop.example", "2. [[what to change]]"} {
+	for _, want := range []string{"25 November 2026", "25 December 2026", "1. d", "[[Name and address of your office]]", "shop.example", "one/shop.example", "2. [[what to change]]"} {
 		if !strings.Contains(raw, want) {
 			t.Errorf("the first text does not have %q:\n%s", want, raw)
 		}
@@ -126,6 +126,7 @@ func TestALetter(t *testing.T) {
 		says    string
 	}{
 		"gaps":            {nil, "Fill in what stands in double brackets"},
+		"a gap below":     {[]string{"text", text}, `id="annex-error">Fill in what stands in double brackets: [[what to change]]`},
 		"no text":         {[]string{"text", ""}, "Write something"},
 		"too long":        {[]string{"text", strings.Repeat("x", 40_001)}, "under 40000 characters"},
 		"no deadline":     {[]string{"deadline", "soon"}, "year, month and day, such as 2026-12-25"},
@@ -206,9 +207,9 @@ func TestALetterIsAboutWhatWasUpheld(t *testing.T) {
 		answers  []string
 		has, not string
 	}{
-		"one dismissed": {[]string{"act-pre-ad-storage", "dismiss", "reason-pre-ad-storage", "exempt", "act-reject-more-steps", "uphold"}, "- 1. Refusing may take longer.", "PECR reg 6(1)"},
-		"one unsure":    {[]string{"act-reject-more-steps", "unsure"}, "- 1. plain words.", "Refusing may take longer"},
-		"nothing said":  {nil, "- 1. plain words.", "Refusing may take longer"},
+		"one dismissed": {[]string{"act-pre-ad-storage", "dismiss", "reason-pre-ad-storage", "exempt", "act-reject-more-steps", "uphold"}, "1. Refusing may take longer.", "PECR reg 6(1)"},
+		"one unsure":    {[]string{"act-reject-more-steps", "unsure"}, "1. plain words.", "Refusing may take longer"},
+		"nothing said":  {nil, "1. plain words.", "Refusing may take longer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := serveText(t, review.Options{}, "plain words")
@@ -284,7 +285,7 @@ func TestVisitAfterTheDeadline(t *testing.T) {
 	if _, body, _ := b.get("/revisits.txt"); body != "" {
 		t.Errorf("to be visited after it was: %q", body)
 	}
-	if code, body := b.post(followPath, followPath+"/visit"); code != http.StatusOK || strings.Count(body, "not there yet") != 2 || len(fleet.launched) != 2 {
+	if code, body := b.post(followPath, followPath+"/visit"); code != http.StatusOK || strings.Count(body, "Not there yet") != 2 || len(fleet.launched) != 2 {
 		t.Errorf("on request: %d, %d launched", code, len(fleet.launched))
 	}
 	fleet.down = true
@@ -354,14 +355,14 @@ func TestBeforeAndAfter(t *testing.T) {
 		}
 	}
 	_, body, _ = b.get(followPath + "/after/later")
-	for rule, want := range map[string]string{"pre-ad-storage": "Gone", "reject-more-steps": "Could not tell", "implied-consent": "New", "fresh_one": "New"} {
+	for rule, want := range map[string]string{"pre-ad-storage": "Gone", "reject-more-steps": "Could not tell", "implied-consent": "There now", "fresh_one": "New"} {
 		_, after, _ := strings.Cut(body, rule)
 		after, _, _ = strings.Cut(after, "</tr>")
 		if !strings.Contains(after, ">"+want+"<") {
 			t.Errorf("%s is not said to be %q: %q", rule, want, after)
 		}
 	}
-	if strings.Contains(body, "no-mechanism") || strings.Contains(body, "<script") || strings.Count(body, "<img ") != 6 || !strings.Contains(body, "1 new, 1 could not tell, 1 gone") {
+	if strings.Contains(body, "no-mechanism") || strings.Contains(body, "<script") || strings.Count(body, "<img ") != 6 || !strings.Contains(body, "1 there now, 1 that nobody can tell, 1 gone") {
 		t.Errorf("the page is not as it should be: %d pictures", strings.Count(body, "<img "))
 	}
 	for _, m := range regexp.MustCompile(` href="#([^"]+)"`).FindAllStringSubmatch(body, -1) {

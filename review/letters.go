@@ -256,11 +256,14 @@ func (h *Handler) saveLetter(c *call) error {
 // check looks at what was filled in, and more closely at what is to be fixed.
 func (f *letterForm) check(fix bool, now time.Time) (deadline time.Time) {
 	bad := func(field, text string) { f.Errors = append(f.Errors, formError{field, text}) }
-	for field, text := range map[string]string{"text": f.Text, "annex": f.Annex} {
+	for _, part := range [][2]string{{"text", f.Text}, {"annex", f.Annex}} {
+		field, text := part[0], part[1]
 		if text == "" {
 			bad(field, "Write something, or begin again from the template")
 		} else if n := len([]rune(text)); n > mostLetter {
 			bad(field, fmt.Sprintf("Keep it under %d characters; it has %d", mostLetter, n))
+		} else if gaps := letter.Gaps(text); fix && len(gaps) > 0 {
+			bad(field, fmt.Sprintf("Fill in what stands in double brackets: %s", strings.Join(gaps, ", ")))
 		}
 	}
 	deadline, err := time.Parse(dayForm, f.Deadline)
@@ -272,16 +275,12 @@ func (f *letterForm) check(fix bool, now time.Time) (deadline time.Time) {
 	if !fix {
 		return deadline
 	}
-	if gaps := letter.Gaps(f.Text + "\n" + f.Annex); len(gaps) > 0 {
-		bad("text", fmt.Sprintf("Fill in what stands in double brackets: %s", strings.Join(gaps, ", ")))
-	}
 	if day := deadline.Format("2 January 2006"); err == nil && f.Lang == "en" && !strings.Contains(f.Text, day) {
 		bad("text", "The letter does not name the deadline, "+day)
 	}
 	if !f.Read {
 		bad("read", "Say that you have read the letter as it will go out")
 	}
-	slices.SortFunc(f.Errors, func(a, b formError) int { return strings.Compare(b.Field, a.Field) })
 	return deadline
 }
 

@@ -402,7 +402,7 @@ func funcs() template.FuncMap {
 		"words":      func(s any) string { return strings.ReplaceAll(fmt.Sprint(s), "-", " ") },
 		"percent":    func(n, of int) string { return fmt.Sprintf("%.1f %%", 100*float64(n)/float64(max(of, 1))) },
 		"short":      func(s string) string { return s[:min(len(s), 19)] },
-		"when":       func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 MST") },
+		"when":       when,
 		"count":      func(n store.Counts, overall string) int { return n.Overall[pc.Overall(overall)] },
 		"conf":       func(f float64) string { return fmt.Sprintf("%.2f", f) },
 		"day":        func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
@@ -419,10 +419,18 @@ func funcs() template.FuncMap {
 	}
 }
 
+// when is a moment in words.
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "at a time that is not known"
+	}
+	return t.UTC().Format("2 January 2006, 15:04 MST")
+}
+
 // tagClass is the colour of a word: the word itself is always there too.
 func tagClass(word any) string {
 	switch fmt.Sprint(word) {
-	case "flagged", "fail", "uphold", "nonexempt", still, fresh, store.Disagreement:
+	case "flagged", "fail", "uphold", "nonexempt", still, fresh, there, store.Disagreement:
 		return "govuk-tag--red"
 	case "review", "unsure", "conditional", perhaps, perhapsNew, store.SecondReading:
 		return "govuk-tag--orange"
