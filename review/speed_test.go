@@ -2,11 +2,12 @@ package review_test
 
 import (
 	"database/sql"
+	"flag"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,27 +19,32 @@ import (
 	"pecrawler/store"
 )
 
-// A sweep of 100,000 flagged sites: 19 of 20 pages are made in a fifth of a
-// second: of processor time with SQLite, since how long a busy machine lets the
-// process wait says nothing about it; on the clock with PostgreSQL, which works in
-// processes of its own.
+var onClock = flag.Bool("clock", false, "hold the pages of 100,000 sites against the clock, too: on a machine that does nothing else")
+
+// A sweep of 100,000 flagged sites: no page takes more than a fifth of a second of
+// processor time, PostgreSQL's with it, the least of a few times that it is asked
+// for: how long a busy machine lets it wait says nothing about a page. What it is
+// on the clock is told, and held against the same bar where the machine is quiet:
+//
+//	go test ./review -run TestPagesOf100000Sites -v -clock
 func TestPagesOf100000Sites(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes 100,000 sites")
 	}
 	t.Run("sqlite", func(t *testing.T) {
-		pagesOf100000Sites(t, "sqlite", filepath.Join(t.TempDir(), "s.db"), func() time.Duration { return cpu(t) })
+		pagesOf100000Sites(t, "sqlite", filepath.Join(t.TempDir(), "s.db"), nil)
 	})
 	t.Run("postgres", func(t *testing.T) {
-		place, begin := pgtest.Run(t).Database(t), time.Now()
+		pg := pgtest.Run(t)
+		place := pg.Database(t)
 		if _, _, err := store.Migrate(t.Context(), place, store.Newest); err != nil {
 			t.Fatal(err)
 		}
-		pagesOf100000Sites(t, "pgx", place, func() time.Duration { return time.Since(begin) })
+		pagesOf100000Sites(t, "pgx", place, pg)
 	})
 }
 
-func pagesOf100000Sites(t *testing.T, driver, place string, clock func() time.Duration) {
+func pagesOf100000Sites(t *testing.T, driver, place string, pg *pgtest.Server) {
 	p := serveFrom(t, review.Options{}, hostile, place)
 	b := p.as("ann")
 	db, err := sql.Open(driver, place)
@@ -61,35 +67,34 @@ func pagesOf100000Sites(t *testing.T, driver, place string, clock func() time.Du
 			t.Fatal(err)
 		}
 	}
-	var took []time.Duration
+	var took []time.Duration // on the clock
+	least := map[string]time.Duration{}
 	for range 4 {
 		for _, path := range []string{"/", "/sweeps/one", "/sweeps/one?overall=review&page=300", "/sweeps/one?rule=rule-7", "/sweeps/one?rule=common&page=100", "/sweeps/one?q=9999", "/sweeps/one/sites/site-777.example", "/queue?status=undecided", "/queue?status=decided&sort=reach",
 			"/queue?rule=rule-29&check=1&sort=oldest", "/queue?q=site-99999", "/queue?sector=sector-3&cmp=cmp-3&confidence=0.9", "/queue?rank=1000&assignee=-", "/queue?page=40", "/audit"} {
-			begin := clock()
+			begin, work := time.Now(), pgtest.Work(t, pg)
 			if code, _, _ := b.get(path); code != http.StatusOK {
 				t.Errorf("%s: %d", path, code)
 			}
-			d := clock() - begin
-			took = append(took, d)
-			if d > 150*time.Millisecond {
-				t.Logf("%s: %v", path, d)
+			work = pgtest.Work(t, pg) - work
+			took = append(took, time.Since(begin))
+			if before, ok := least[path]; !ok || work < before {
+				least[path] = work
 			}
 		}
 	}
+	const bar = 200 * time.Millisecond
 	slices.Sort(took)
 	p95 := took[len(took)*95/100]
-	t.Logf("%d pages: median %v, p95 %v, longest %v", len(took), took[len(took)/2], p95, took[len(took)-1])
-	if p95 > 200*time.Millisecond {
+	t.Logf("%d pages on the clock: median %v, p95 %v, longest %v", len(took), took[len(took)/2], p95, took[len(took)-1])
+	if *onClock && p95 > bar {
 		t.Errorf("p95 is %v", p95)
 	}
-}
-
-// cpu is the processor time that this process has used.
-func cpu(t *testing.T) time.Duration {
-	t.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
+	works := slices.Sorted(maps.Values(least))
+	t.Logf("%d kinds of pages in processor time: median %v, longest %v", len(works), works[len(works)/2], works[len(works)-1])
+	for path, work := range least {
+		if work > bar {
+			t.Errorf("%s takes %v", path, work)
+		}
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
