@@ -1,12 +1,20 @@
 package review
 
 import (
+	"cmp"
+	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
+	"errors"
 	"maps"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +27,8 @@ type session struct {
 	Person
 	Token string // in every form: a page of somebody else does not know it
 	key   string
+	grant *grant // of the provider; nil: there is none
+	began time.Time
 	until time.Time     // the end, whatever happens
 	idle  time.Duration // the end when nothing happens; 0: none
 	seen  time.Time
@@ -35,13 +45,14 @@ type door struct {
 	now      func() time.Time
 	secure   bool // the pages are reached over https
 	lax      bool // people come back from a provider
+	secret   []byte
 	mu       sync.Mutex
 	codes    map[string]Person // of links that were not used yet
 	sessions map[string]*session
 }
 
 func newDoor(now func() time.Time) *door {
-	return &door{now: now, codes: map[string]Person{}, sessions: map[string]*session{}}
+	return &door{now: now, secret: []byte(rand.Text()), codes: map[string]Person{}, sessions: map[string]*session{}}
 }
 
 // invite makes a code that signs a person in, once.
@@ -62,15 +73,44 @@ func (d *door) enter(code string) (p Person, ok bool) {
 	return p, ok
 }
 
-// admit begins a session; the key, which is new each time, goes into a cookie.
-func (d *door) admit(p Person, idle time.Duration) (key string) {
+// token is what a person's forms hold: the same in all sessions of theirs, so that
+// what was typed in one that is over can be sent after signing in again.
+func (d *door) token(p Person) string {
+	sum := hmac.New(sha256.New, d.secret)
+	sum.Write([]byte(p.Name))
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+// admit begins a session; the key, which is new each time, goes into a cookie. g
+// is what the provider gave to ask again by; nil: nobody is asked.
+func (d *door) admit(p Person, g *grant) (key string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	key = rand.Text() + rand.Text()
 	now := d.now()
 	maps.DeleteFunc(d.sessions, func(_ string, s *session) bool { return s.over(now) })
-	d.sessions[key] = &session{Person: p, Token: rand.Text(), key: key, until: now.Add(sessionTime), idle: idle, seen: now}
+	s := &session{Person: p, Token: d.token(p), key: key, grant: g, began: now, until: now.Add(sessionTime), seen: now}
+	if g != nil {
+		s.idle = idleTime
+	}
+	d.sessions[key] = s
 	return key
+}
+
+// signedIn are the sessions that are not over, by name and then by age.
+func (d *door) signedIn() []session {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var out []session
+	for _, s := range d.sessions {
+		if !s.over(d.now()) {
+			out = append(out, *s)
+		}
+	}
+	slices.SortFunc(out, func(a, b session) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), a.began.Compare(b.began))
+	})
+	return out
 }
 
 func (s *session) over(now time.Time) bool {
@@ -125,6 +165,73 @@ func (d *door) cookie(name, value string, age time.Duration) *http.Cookie {
 	return c
 }
 
+// current is the session of a request with the rights that hold now: ended is
+// noticed at once, and the provider is asked again from time to time.
+func (h *Handler) current(r *http.Request) (s session, ok bool, err error) {
+	if s, ok = h.door.who(r); !ok {
+		return s, false, nil
+	}
+	ended, err := h.store.SessionsEnded(r.Context(), s.Name)
+	if err != nil {
+		return s, false, err
+	}
+	if !s.began.After(ended) {
+		h.door.leave(s.key)
+		return s, false, nil
+	}
+	if s.grant != nil {
+		if s.Roles, ok, err = h.rightsNow(r.Context(), s); !ok {
+			h.door.leave(s.key)
+		}
+	}
+	return s, ok, err
+}
+
+// How long rights are believed.
+const (
+	askTime     = 5 * time.Minute // then the provider is asked again
+	retryTime   = time.Minute     // when it did not say
+	unaskedTime = time.Hour       // then a session is over of which the provider has not said that it goes on
+)
+
+// rightsNow are the roles of somebody who signed in at the provider, who is asked
+// again when what it said is old. Requests of one session wait for the answer.
+func (h *Handler) rightsNow(ctx context.Context, s session) (roles []Role, ok bool, err error) {
+	g := s.grant
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := h.opt.Now()
+	if now.Sub(g.said) < askTime || now.Sub(g.tried) < retryTime && now.Sub(g.said) < unaskedTime {
+		return g.roles, len(g.roles) > 0, nil
+	}
+	g.tried = now
+	ctx = context.WithoutCancel(ctx) // a new refresh token must not be lost with whoever goes away
+	before := roleWords(g.roles, "+")
+	roles, err = h.sso.ask(ctx, g)
+	result := "same"
+	switch {
+	case errors.Is(err, errEnded) || err == nil && len(roles) == 0:
+		result, g.roles = "ended", nil
+		err = h.note(ctx, s.Person, "session-ended", s.Name, "the provider gives no rights any more; they were "+before)
+	case err != nil:
+		result = "unknown"
+		h.log.Warn("the provider does not say what somebody may do", "err", err)
+		err = nil
+		if now.Sub(g.said) >= unaskedTime {
+			g.roles = nil
+		}
+	default:
+		g.said = now
+		if after := roleWords(roles, "+"); after != before {
+			result = "changed"
+			err = h.note(ctx, s.Person, "rights", s.Name, "from "+before+" to "+after)
+		}
+		g.roles = roles
+	}
+	h.met.asked.WithLabelValues(result).Inc()
+	return g.roles, len(g.roles) > 0, err
+}
+
 // genuine tells whether a form is one of our pages'.
 func (s session) genuine(r *http.Request) bool {
 	return subtle.ConstantTimeCompare([]byte(r.PostFormValue("token")), []byte(s.Token)) == 1
@@ -146,6 +253,7 @@ func loopback(host string) bool {
 // metrics are what operators see of people signing in.
 type metrics struct {
 	signIns *prometheus.CounterVec
+	asked   *prometheus.CounterVec
 	again   *prometheus.CounterVec
 }
 
@@ -154,6 +262,10 @@ func newMetrics(reg prometheus.Registerer) metrics {
 		again: promauto.With(reg).NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_review_visits_again_total", Help: "Visits launched because of a case: its deadline is over (deadline), or somebody asked (asked)."}, []string{"why"})}
 	for _, why := range []string{afterDeadline, onRequest} {
 		m.again.WithLabelValues(why)
+	}
+	m.asked = promauto.With(reg).NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_review_rights_asked_total", Help: "Times that the provider was asked again what somebody who is signed in may do: the same, other rights (changed), none any more (ended), or it did not say (unknown)."}, []string{"result"})
+	for _, r := range []string{"same", "changed", "ended", "unknown"} {
+		m.asked.WithLabelValues(r)
 	}
 	for _, r := range []string{"done", "failed", "locked"} {
 		m.signIns.WithLabelValues(r)
@@ -212,16 +324,16 @@ func (h *Handler) signIn(w http.ResponseWriter, r *http.Request) {
 		h.failed(w, r, err)
 		return
 	}
-	h.signedIn(w, r, p, 0, "/")
+	h.signedIn(w, r, p, nil, "/")
 }
 
 // signedIn begins a session, in place of one that the browser had, and leads on.
-func (h *Handler) signedIn(w http.ResponseWriter, r *http.Request, p Person, idle time.Duration, next string) {
+func (h *Handler) signedIn(w http.ResponseWriter, r *http.Request, p Person, g *grant, next string) {
 	h.met.signIns.WithLabelValues("done").Inc()
 	if old, err := r.Cookie(h.door.cookieName(sessionCookie)); err == nil {
 		h.door.leave(old.Value)
 	}
-	http.SetCookie(w, h.door.cookie(sessionCookie, h.door.admit(p, idle), sessionTime))
+	http.SetCookie(w, h.door.cookie(sessionCookie, h.door.admit(p, g), sessionTime))
 	http.Redirect(w, r, next, http.StatusSeeOther)
 }
 
@@ -254,11 +366,14 @@ func (h *Handler) knocks(w http.ResponseWriter, r *http.Request) {
 		h.problem(w, r, http.StatusUnauthorized, "Sign in", "Use the link that the program printed when it started. It works once.")
 		return
 	}
-	next := "/"
+	d := struct {
+		Next string
+		Form bool // something was sent
+	}{"/", r.Method == http.MethodPost}
 	if r.Method == http.MethodGet {
-		next = r.URL.RequestURI()
+		d.Next = r.URL.RequestURI()
 	}
-	if err := h.render(w, http.StatusUnauthorized, "sign-in.html", &view{Title: "Sign in", D: next}); err != nil {
+	if err := h.render(w, http.StatusUnauthorized, "sign-in.html", &view{Title: "Sign in", D: d}); err != nil {
 		h.log.Error("review page", "path", r.URL.Path, "err", err)
 	}
 }

@@ -39,6 +39,7 @@
 //	GET  /bundles/{digest}/screens/{scenario}/{n}  a picture of it; /whole/{scenario}: of the whole page
 //	GET  /bundles/{digest}/{scenario}/{kind}/{n}   one item of it, masked; POST: unmasked
 //	GET  /tokens                                   the access of programs; POST: make a token; /revoke: end one
+//	GET  /sessions                                 who is signed in; POST …/end: end somebody's sessions
 //	GET  /api/openapi.json                         what programs can ask for
 //	GET  /api/sweeps                               the sweeps, as JSON; POST: launch the list that is the body
 //	GET  /api/launches/{sweep}                     how far a launched sweep is
@@ -210,6 +211,8 @@ func (h *Handler) pages() map[string]func(*call) error {
 		"GET /launches/{sweep}":                        h.onCluster(h.launched),
 		"POST /launches/{sweep}/{do}":                  h.onCluster(h.steer),
 		"POST /sign-out":                               h.signOut,
+		"GET /sessions":                                h.sessions,
+		"POST /sessions/end":                           h.endSessions,
 
 		"GET /follow": h.follows,
 		"GET /sweeps/{sweep}/sites/{site}/follow":                    h.follow,
@@ -300,9 +303,15 @@ func (h *Handler) page(pattern string, do func(*call) error) http.HandlerFunc {
 			if s, ok = h.bearer(w, r); !ok {
 				return
 			}
-		} else if s, ok = h.door.who(r); !ok {
-			h.knocks(w, r)
-			return
+		} else {
+			var err error
+			if s, ok, err = h.current(r); err != nil {
+				h.failed(w, r, err)
+				return
+			} else if !ok {
+				h.knocks(w, r)
+				return
+			}
 		}
 		if !program && !h.gate.allow("session "+s.key, sessionRate, sessionBurst) {
 			h.busy(w, r)

@@ -235,7 +235,7 @@ const sitePath = "/sweeps/one/sites/shop.example"
 
 // allPages are the addresses of every kind of page.
 func (p *pages) allPages() []string {
-	out := []string{"/", "/sweeps/one", "/sweeps/one?q=" + url.QueryEscape(hostile) + "&overall=" + url.QueryEscape(hostile) + "&rule=" + url.QueryEscape(hostile) + "&page=-7", sitePath, "/queue", "/queue?q=" + url.QueryEscape(hostile) + "&status=" + url.QueryEscape(hostile) + "&page=9", "/queue?all=1&handed=1&left=2", "/launch", "/tokens", "/audit"}
+	out := []string{"/", "/sweeps/one", "/sweeps/one?q=" + url.QueryEscape(hostile) + "&overall=" + url.QueryEscape(hostile) + "&rule=" + url.QueryEscape(hostile) + "&page=-7", sitePath, "/queue", "/queue?q=" + url.QueryEscape(hostile) + "&status=" + url.QueryEscape(hostile) + "&page=9", "/queue?all=1&handed=1&left=2", "/launch", "/tokens", "/sessions", "/audit"}
 	for _, kind := range []string{"storage/0", "requests/0", "writes/0", "reads/0", "sockets/0", "consent/0", "pages/0", "pages/0?node=1"} {
 		out = append(out, "/bundles/"+p.Digest+"/idle/"+kind)
 	}

@@ -19,7 +19,7 @@ const (
 	Investigator Role = "investigator" // takes cases and decides
 	Lead         Role = "lead"         // settles disagreements, hands out cases, reads the log
 	Launcher     Role = "launcher"     // launches and steers sweeps
-	Operator     Role = "operator"     // steers sweeps, and gives programs their access
+	Operator     Role = "operator"     // steers sweeps, gives programs their access, and ends sessions
 )
 
 // Roles lists them in the order in which documents do.
@@ -133,6 +133,9 @@ var rights = sync.OnceValue(func() map[string][]Role {
 		"GET /tokens":         {Lead, Operator},
 		"POST /tokens":        {Lead, Operator},
 		"POST /tokens/revoke": {Lead, Operator},
+
+		"GET /sessions":      {Lead, Operator},
+		"POST /sessions/end": {Lead, Operator},
 
 		"GET /api/openapi.json":                figures,
 		"GET /api/sweeps":                      figures,

@@ -170,7 +170,7 @@ func TestSecurityHeaders(t *testing.T) {
 // What each role sees is sound, and offers nothing that is then refused.
 func TestPagesByRoleInABrowser(t *testing.T) {
 	p := serve(t, review.Options{People: oneOfEach()[1:], Sweeps: newCluster()})
-	for role, paths := range map[string][]string{"reader": {"/", "/queue", sitePath, "/bundles/" + p.Digest + "/idle/storage/0"}, "launcher": {"/", "/sweeps/one"}, "operator": {"/", "/tokens"}, "investigator": {"/queue"}} {
+	for role, paths := range map[string][]string{"reader": {"/", "/queue", sitePath, "/bundles/" + p.Digest + "/idle/storage/0"}, "launcher": {"/", "/sweeps/one"}, "operator": {"/", "/tokens", "/sessions"}, "investigator": {"/queue"}} {
 		t.Run(role, func(t *testing.T) {
 			b := openTab(t, p, role)
 			for _, path := range paths {

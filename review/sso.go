@@ -109,6 +109,74 @@ func (o *signOn) take(key string) (flow, bool) {
 type identity struct {
 	subject, name string
 	roles         []Role
+	token         *oauth2.Token
+}
+
+// grant is what the provider can be asked by again, and what it said.
+type grant struct {
+	subject string // as in [identity]
+
+	mu    sync.Mutex
+	token *oauth2.Token
+	roles []Role
+	said  time.Time // when
+	tried time.Time // to ask
+}
+
+// now are the roles that hold, and when the provider said so.
+func (g *grant) now() ([]Role, time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.roles, g.said
+}
+
+// errEnded means that the provider takes back what it gave at the sign-in.
+var errEnded = errors.New("the provider has ended the session")
+
+// ask asks the provider what somebody may do now, by the refresh token if it gave
+// one, else for as long as the access token is good. It is [errEnded] when the
+// provider takes the refresh token no more; other errors say nothing about the person.
+func (o *signOn) ask(ctx context.Context, g *grant) ([]Role, error) {
+	ctx = oidc.ClientContext(ctx, o.HTTP)
+	claims := map[string]any{}
+	if g.token.RefreshToken != "" {
+		tok, err := o.oauth.TokenSource(ctx, &oauth2.Token{RefreshToken: g.token.RefreshToken}).Token()
+		var re *oauth2.RetrieveError
+		switch {
+		case errors.As(err, &re) && re.ErrorCode == "invalid_grant":
+			return nil, errEnded
+		case errors.As(err, &re): // its text has the whole answer
+			return nil, fmt.Errorf("the provider refused to go on: %s", clean(re.ErrorCode, 60))
+		case err != nil:
+			return nil, fmt.Errorf("ask the provider to go on: %w", err)
+		}
+		g.token = tok
+		if raw, ok := tok.Extra("id_token").(string); ok {
+			id, err := o.verifier.Verify(ctx, raw)
+			if err != nil {
+				return nil, err
+			}
+			if id.Issuer+" "+id.Subject != g.subject {
+				return nil, errors.New("the provider tells of somebody else than at the sign-in")
+			}
+			if err := id.Claims(&claims); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if claims[o.Groups] == nil {
+		info, err := o.provider.UserInfo(ctx, oauth2.StaticTokenSource(g.token))
+		if err != nil {
+			return nil, fmt.Errorf("ask the provider who it is: %w", err)
+		}
+		if o.Issuer+" "+info.Subject != g.subject {
+			return nil, errors.New("the provider tells of somebody else than at the sign-in")
+		}
+		if err := info.Claims(&claims); err != nil {
+			return nil, err
+		}
+	}
+	return o.rolesOf(claims)
 }
 
 // finish trades the code for what the provider says of whoever signed in.
@@ -160,7 +228,9 @@ func (o *signOn) finish(ctx context.Context, f flow, code string) (identity, err
 			}
 		}
 	}
-	return o.read(id.Issuer, id.Subject, claims)
+	out, err := o.read(id.Issuer, id.Subject, claims)
+	out.token = tok
+	return out, err
 }
 
 // read takes the name and the roles from the claims.
@@ -174,17 +244,24 @@ func (o *signOn) read(issuer, subject string, claims map[string]any) (identity, 
 	if verified, _ := claims["email_verified"].(bool); o.Name == "email" && !verified { // anybody can claim an address
 		return out, errors.New("the provider does not say that it has verified the account's email address; name people by another claim, such as preferred_username, if it never does")
 	}
+	var err error
+	out.roles, err = o.rolesOf(claims)
+	return out, err
+}
+
+// rolesOf are those of the groups in the claims, which have to be told.
+func (o *signOn) rolesOf(claims map[string]any) (out []Role, err error) {
 	groups, ok := claims[o.Groups].([]any)
 	if one, is := claims[o.Groups].(string); is {
 		groups, ok = []any{one}, true
 	}
 	if !ok {
-		return out, fmt.Errorf("the provider does not tell the account's groups in the claim %s", o.Groups)
+		return nil, fmt.Errorf("the provider does not tell the account's groups in the claim %s", o.Groups)
 	}
 	for _, r := range Roles() {
 		for _, g := range groups {
 			if name, _ := g.(string); (Person{Roles: o.Roles[name]}).Is(r) {
-				out.roles = append(out.roles, r)
+				out = append(out, r)
 				break
 			}
 		}
@@ -258,5 +335,6 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request) {
 		h.failed(w, r, err)
 		return
 	}
-	h.signedIn(w, r, Person{name, who.roles}, idleTime, f.next)
+	now := h.opt.Now()
+	h.signedIn(w, r, Person{name, who.roles}, &grant{subject: who.subject, token: who.token, roles: who.roles, said: now, tried: now}, f.next)
 }

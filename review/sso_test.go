@@ -3,6 +3,7 @@ package review_test
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,8 +62,9 @@ var buildProvider = sync.OnceValues(func() (string, error) {
 	return bin, nil
 })
 
-// startProvider runs a provider that sends browsers back to the pages at base.
-func startProvider(t *testing.T, base string) *review.SSO {
+// startProvider runs a provider that sends browsers back to the pages at base, and
+// is told by the function what becomes of people.
+func startProvider(t *testing.T, base string) (*review.SSO, func([]member)) {
 	t.Helper()
 	bin, err := buildProvider()
 	if err != nil {
@@ -84,22 +87,43 @@ func startProvider(t *testing.T, base string) *review.SSO {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { in.Close(); cmd.Wait() })
-	issuer, err := bufio.NewReader(out).ReadString('\n')
+	lines := bufio.NewReader(out)
+	issuer, err := lines.ReadString('\n')
 	if err != nil {
 		t.Fatalf("the provider did not start: %v", err)
 	}
+	tell := func(who []member) {
+		t.Helper()
+		if err := json.NewEncoder(in).Encode(who); err != nil {
+			t.Fatal(err)
+		}
+		if said, err := lines.ReadString('\n'); err != nil || said != "noted\n" {
+			t.Fatalf("the provider says %q, %v", said, err)
+		}
+	}
 	return &review.SSO{Issuer: strings.TrimSpace(issuer), Client: "pecrawler", Secret: "a secret", Scopes: []string{"profile", "email"}, Name: "email", Groups: "groups",
-		Roles: map[string][]review.Role{"tracking-investigators": {review.Investigator}, "tracking-leads": {review.Lead}, "tracking-launch": {review.Launcher}}}
+		Roles: map[string][]review.Role{"tracking-investigators": {review.Investigator}, "tracking-leads": {review.Lead}, "tracking-launch": {review.Launcher}}}, tell
 }
 
 // served are pages that people sign in to at a provider.
 type served struct {
 	*pages
-	now time.Time
-	reg *prometheus.Registry
+	now  time.Time
+	reg  *prometheus.Registry
+	tell func([]member) // the provider, what becomes of people
+	down atomic.Bool    // the provider does not answer us
 }
 
-func serveSSO(t *testing.T) *served {
+// RoundTrip is how the pages ask the provider.
+func (s *served) RoundTrip(r *http.Request) (*http.Response, error) {
+	if s.down.Load() {
+		return nil, errors.New("the provider is away")
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// serveSSO asks the provider for some scopes besides those that it always asks for.
+func serveSSO(t *testing.T, scopes ...string) *served {
 	t.Helper()
 	s := &served{pages: &pages{t: t}, now: time.Now(), reg: prometheus.NewRegistry()}
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }))
@@ -117,7 +141,10 @@ func serveSSO(t *testing.T) *served {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { vault.Close() })
-	s.handler, err = review.New(s.store, vault, slog.New(slog.DiscardHandler), review.Options{SSO: startProvider(t, s.URL), Base: base, Registerer: s.reg, Now: func() time.Time { return s.now }})
+	var sso *review.SSO
+	sso, s.tell = startProvider(t, s.URL)
+	sso.Scopes, sso.HTTP = append(sso.Scopes, scopes...), &http.Client{Transport: s}
+	s.handler, err = review.New(s.store, vault, slog.New(slog.DiscardHandler), review.Options{SSO: sso, Base: base, Registerer: s.reg, Now: func() time.Time { return s.now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,18 +156,23 @@ func serveSSO(t *testing.T) *served {
 // count is the number of tries to sign in with a result.
 func (s *served) count(result string) float64 {
 	s.t.Helper()
+	return s.counter("pecrawler_review_sign_ins_total", result)
+}
+
+func (s *served) counter(name, result string) float64 {
+	s.t.Helper()
 	fs, err := s.reg.Gather()
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	for _, f := range fs {
 		for _, m := range f.GetMetric() {
-			if f.GetName() == "pecrawler_review_sign_ins_total" && m.GetLabel()[0].GetValue() == result {
+			if f.GetName() == name && m.GetLabel()[0].GetValue() == result {
 				return m.GetCounter().GetValue()
 			}
 		}
 	}
-	s.t.Fatalf("there is no count of %s", result)
+	s.t.Fatalf("there is no %s of %s", name, result)
 	return 0
 }
 
@@ -336,6 +368,153 @@ func TestSingleSignOnForged(t *testing.T) {
 	q = url.Values{"state": {u.Query().Get("state")}, "error": {"access_denied"}, "error_description": {hostile}}
 	u.RawQuery = q.Encode()
 	refused("with an error", denied, u.String())
+}
+
+// Rights that are taken away at the provider are over after five minutes, with a
+// refresh token and without; other rights are taken over. What the provider does not
+// say is believed for an hour.
+func TestRightsAreAskedForAgain(t *testing.T) {
+	as := func(change map[string][]string) (out []member) { // nil groups: out of the organisation
+		for _, m := range members() {
+			groups, ok := change[m.Name]
+			if ok && groups == nil {
+				continue
+			} else if ok {
+				m.Groups = groups
+			}
+			out = append(out, m)
+		}
+		return out
+	}
+	for name, scopes := range map[string][]string{"by a refresh token": {"offline_access"}, "by the access token": nil} {
+		t.Run(name, func(t *testing.T) {
+			s := serveSSO(t, scopes...)
+			ann, lee := s.somebody(), s.somebody()
+			ann.login("/sign-in", "ann")
+			lee.login("/sign-in", "lee")
+			check := func(what string, b *browser, want int) {
+				t.Helper()
+				if code, _, _ := b.get("/audit"); code != want {
+					t.Errorf("%s: %d, want %d", what, code, want)
+				}
+			}
+			asked := func(want map[string]float64) {
+				t.Helper()
+				for result, n := range want {
+					if got := s.counter("pecrawler_review_rights_asked_total", result); got != n {
+						t.Errorf("asked with the result %s %v times, want %v", result, got, n)
+					}
+				}
+			}
+			s.tell(as(map[string][]string{"ann": {"tracking-leads"}, "lee": {"staff"}}))
+			check("before the provider is asked again", ann, http.StatusForbidden)
+			s.now = s.now.Add(6 * time.Minute)
+			check("ann becomes a lead", ann, http.StatusOK)
+			if _, body, _ := ann.get("/sessions"); !strings.Contains(body, "ann@regulator.example") || !strings.Contains(body, ", lead") {
+				t.Error("the list of sessions has not what she is now")
+			}
+			check("lee is in no group any more", lee, http.StatusUnauthorized)
+			check("and stays out", lee, http.StatusUnauthorized)
+			asked(map[string]float64{"same": 0, "changed": 1, "ended": 1, "unknown": 0})
+
+			s.now = s.now.Add(6 * time.Minute)
+			check("nothing changed", ann, http.StatusOK)
+			s.down.Store(true)
+			s.now = s.now.Add(6 * time.Minute)
+			check("the provider is away", ann, http.StatusOK)
+			check("and is not asked each time", ann, http.StatusOK)
+			asked(map[string]float64{"same": 1, "unknown": 1})
+			for range 4 {
+				s.now = s.now.Add(15 * time.Minute)
+				ann.get("/")
+			}
+			check("the provider is away for an hour", ann, http.StatusUnauthorized)
+
+			s.down.Store(false)
+			ann.login("/sign-in", "ann")
+			s.now = s.now.Add(4 * time.Minute)
+			check("signed in again", ann, http.StatusOK)
+			if len(scopes) > 0 {
+				s.tell(as(map[string][]string{"ann": nil}))
+				s.now = s.now.Add(2 * time.Minute)
+				check("ann has left", ann, http.StatusUnauthorized)
+				asked(map[string]float64{"ended": 2})
+			}
+			log, err := s.store.Audit(t.Context(), 0, 100)
+			if err != nil || !slices.ContainsFunc(log, func(e store.Entry) bool { return e.Act == "rights" && e.Detail == "from investigator to lead" }) || !slices.ContainsFunc(log, func(e store.Entry) bool { return e.Act == "session-ended" && e.Who == "lee@regulator.example" }) {
+				t.Errorf("the log does not have it: %+v, %v", log, err)
+			}
+		})
+	}
+}
+
+// Whoever opens many pages at once costs the provider one question, and nobody is
+// signed out because another request had used the refresh token up.
+func TestRightsAreAskedForOnce(t *testing.T) {
+	s := serveSSO(t, "offline_access")
+	ann := s.somebody()
+	ann.login("/sign-in", "ann")
+	s.now = s.now.Add(6 * time.Minute)
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if code, _, _ := ann.get("/queue"); code != http.StatusOK {
+				t.Errorf("the queue: %d", code)
+			}
+		})
+	}
+	all.Wait()
+	if n := s.counter("pecrawler_review_rights_asked_total", "same"); n != 1 {
+		t.Errorf("the provider was asked %v times", n)
+	}
+}
+
+// Somebody's sessions are ended at once, in the page or by a command; what was typed
+// meanwhile can be sent after signing in again.
+func TestSessionsAreEnded(t *testing.T) {
+	s := serveSSO(t)
+	ann, other, lee := s.somebody(), s.somebody(), s.somebody()
+	ann.login("/sign-in", "ann")
+	other.login("/sign-in", "ann")
+	lee.login("/sign-in", "lee")
+	_, page, _ := ann.get("/queue")
+	form := fields(page, "/queue/next")
+	s.now = s.now.Add(time.Second)
+	if code, _, _ := ann.get("/sessions"); code != http.StatusForbidden {
+		t.Errorf("an investigator sees who is signed in: %d", code)
+	}
+	if code, body := lee.post("/sessions", "/sessions/end", "name", "ann@regulator.example"); code != http.StatusOK || strings.Contains(body, "ann@regulator.example") || !strings.Contains(body, "lee@regulator.example") {
+		t.Errorf("end them: %d", code)
+	}
+	for _, b := range []*browser{ann, other} {
+		if code, _, _ := b.get("/queue"); code != http.StatusUnauthorized {
+			t.Errorf("after it was ended: %d", code)
+		}
+	}
+	resp, err := ann.PostForm(s.URL+"/queue/next", form)
+	if code, body, _ := ann.read(resp, err); code != http.StatusUnauthorized || !strings.Contains(body, "what you sent was not stored") {
+		t.Errorf("a form of a session that is over: %d", code)
+	}
+	s.now = s.now.Add(time.Second)
+	ann.login("/sign-in", "ann")
+	resp, err = ann.PostForm(s.URL+"/queue/next", form)
+	if code, _, _ := ann.read(resp, err); code != http.StatusNotFound { // there is no case to take
+		t.Errorf("the same form after signing in again: %d", code)
+	}
+	resp, err = lee.PostForm(s.URL+"/queue/next", form)
+	if code, _, _ := lee.read(resp, err); code != http.StatusForbidden {
+		t.Errorf("the form of somebody else: %d", code)
+	}
+	s.now = s.now.Add(time.Second)
+	if err := s.store.EndSessions(t.Context(), "lee@regulator.example", "root (command line)", s.now); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, _ := lee.get("/"); code != http.StatusUnauthorized {
+		t.Errorf("after the command: %d", code)
+	}
+	if n, _, err := s.store.VerifyAudit(t.Context()); err != nil || n < 5 {
+		t.Errorf("the log: %d, %v", n, err)
+	}
 }
 
 // A session ends an hour after nothing was done, and in any case after half a day.

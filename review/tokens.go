@@ -1,8 +1,10 @@
 package review
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -103,12 +105,30 @@ func (h *Handler) makeToken(c *call) error {
 	if len(faults) > 0 {
 		return h.tokensPage(c, http.StatusUnprocessableEntity, "", faults)
 	}
-	id, secret := rand.Text()[:12], rand.Text()+rand.Text()
 	now := h.opt.Now()
-	if err := h.store.PutToken(c.r.Context(), store.Token{ID: id, Name: name, Role: string(role), MadeBy: c.Name, Made: now, Expires: now.Add(age)}, secret); err != nil {
+	fresh, err := MakeToken(c.r.Context(), h.store, store.Token{Name: name, Role: string(role), MadeBy: c.Name, Made: now, Expires: now.Add(age)})
+	if err != nil {
 		return err
 	}
-	return h.tokensPage(c, http.StatusCreated, tokenMark+id+"_"+secret, nil)
+	return h.tokensPage(c, http.StatusCreated, fresh, nil)
+}
+
+// MostToken is how long a token may be good.
+const MostToken = 365 * 24 * time.Hour
+
+// MakeToken gives a program access and returns what it has to send with each
+// request, which is kept nowhere. The id of the token is made here; all else says
+// t, which is an error when there is no such access.
+func MakeToken(ctx context.Context, st *store.Store, t store.Token) (fresh string, err error) {
+	if !ValidName(t.Name) || len(t.Name) > 60 || !slices.Contains(tokenRoles(), Role(t.Role)) || !t.Expires.After(t.Made) || t.Expires.Sub(t.Made) > MostToken {
+		return "", fmt.Errorf("a token is for a program of a plain name of up to 60 characters, is one of %s, and is good for a year at most", roleWords(tokenRoles(), ", "))
+	}
+	t.ID = rand.Text()[:12]
+	secret := rand.Text() + rand.Text()
+	if err := st.PutToken(ctx, t, secret); err != nil {
+		return "", err
+	}
+	return tokenMark + t.ID + "_" + secret, nil
 }
 
 // revokeToken ends a token now.

@@ -70,6 +70,26 @@ func (s *Store) Accounts(ctx context.Context) ([]Account, error) {
 	return out, rows.Err()
 }
 
+// EndSessions ends the sessions of a person that began until now, and logs who did.
+func (s *Store) EndSessions(ctx context.Context, person, who string, at time.Time) error {
+	return s.logged(ctx, "end sessions", func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO ended (person, at_ms) VALUES ($1, $2) ON CONFLICT (person) DO UPDATE SET at_ms = excluded.at_ms`, person, at.UnixMilli()); err != nil {
+			return err
+		}
+		return note(ctx, tx, Entry{At: at, Who: who, Act: "end-sessions", Subject: person})
+	})
+}
+
+// SessionsEnded is when the sessions of a person were last ended; zero: never.
+func (s *Store) SessionsEnded(ctx context.Context, person string) (time.Time, error) {
+	var at int64
+	err := s.db.QueryRowContext(ctx, `SELECT at_ms FROM ended WHERE person = $1`, person).Scan(&at)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, fmt.Errorf("ask whether sessions were ended: %w", err)
+	}
+	return fromMilli(at), nil
+}
+
 // Token is the access of a program, without its secret.
 type Token struct {
 	ID      string // may be known

@@ -108,7 +108,7 @@ func TestOldWordsComeIntoTheQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, q := range []string{`DELETE FROM goose_db_version WHERE version_id >= 3`, `DROP TABLE casefile`, `DROP TABLE audit`, `DROP TABLE decision`, `DROP TABLE follow`, `DROP INDEX word_site`, `DROP INDEX word_counts`, `DROP TABLE account`, `DROP TABLE token`, `DROP TABLE saved_view`, `ALTER TABLE word DROP COLUMN visits`} {
+	for _, q := range []string{`DELETE FROM goose_db_version WHERE version_id >= 3`, `DROP TABLE casefile`, `DROP TABLE audit`, `DROP TABLE decision`, `DROP TABLE follow`, `DROP INDEX word_site`, `DROP INDEX word_counts`, `DROP TABLE account`, `DROP TABLE token`, `DROP TABLE saved_view`, `DROP TABLE ended`, `ALTER TABLE word DROP COLUMN visits`} {
 		if _, err := db.Exec(q); err != nil {
 			t.Fatal(err)
 		}

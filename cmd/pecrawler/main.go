@@ -59,6 +59,7 @@ func commands() []command {
 		{"collect", "", "give the last words of all launched sweeps, until stopped; several only with PostgreSQL", collectCmd},
 		{"queue", "check | dead list|retry|drop", "check the streams of a cluster; see to visits that no worker could finish", queueCmd},
 		{"review", "", "serve the review page of a data folder", reviewCmd},
+		{"access", "people|end NAME|tokens|make-token NAME|revoke-token ID", "who signed in to the review pages and which programs may ask; end sessions, make and revoke tokens", accessCmd},
 		{"rejudge", "SWEEP", "judge the stored bundles of a sweep again; says and stores what would change", rejudgeCmd},
 		{"report", "SWEEP", "the figures of a sweep, as a page, PDF, CSV or JSON", reportCmd},
 		{"compare", "SWEEP SWEEP", "what changed from one sweep to another", compareCmd},

@@ -9,16 +9,18 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"log"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"slices"
+	"sync"
 
 	"github.com/zitadel/oidc/v3/example/server/exampleop"
 	"github.com/zitadel/oidc/v3/example/server/storage"
 	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
 // person is somebody who can sign in; the password is "verysecure".
@@ -42,10 +44,14 @@ func main() {
 	}
 	issuer := "http://" + ln.Addr().String() + "/"
 	storage.RegisterClients(storage.WebClient("pecrawler", "a secret", *redirect))
-	st := &withGroups{storage.NewStorage(users(list)), list}
+	st := &withGroups{Storage: storage.NewStorage(users(list)), people: list}
 	go http.Serve(ln, exampleop.SetupServer(issuer, st, slog.New(slog.DiscardHandler), false))
 	fmt.Println(issuer)
-	io.Copy(io.Discard, os.Stdin)
+	for dec := json.NewDecoder(os.Stdin); dec.Decode(&list) == nil; { // what becomes of people later
+		st.set(list)
+		fmt.Println("noted")
+		list = nil
+	}
 }
 
 // users are the people as the provider's store wants them.
@@ -71,20 +77,47 @@ func (u users) GetUserByUsername(name string) *storage.User {
 
 func (u users) ExampleClientID() string { return storage.ServiceUserID }
 
-// withGroups tells the groups of people.
+// withGroups tells the groups of people, as they are now. Whoever is no longer among
+// them gets nothing new.
 type withGroups struct {
 	*storage.Storage
+	mu     sync.Mutex
 	people []person
+}
+
+func (s *withGroups) set(people []person) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.people = people
+}
+
+func (s *withGroups) byID(id string) (person, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.IndexFunc(s.people, func(p person) bool { return p.ID == id })
+	if i < 0 {
+		return person{}, false
+	}
+	return s.people[i], true
+}
+
+func (s *withGroups) TokenRequestByRefreshToken(ctx context.Context, token string) (op.RefreshTokenRequest, error) {
+	r, err := s.Storage.TokenRequestByRefreshToken(ctx, token)
+	if err != nil {
+		return nil, op.ErrInvalidRefreshToken
+	}
+	if _, ok := s.byID(r.GetSubject()); !ok {
+		return nil, op.ErrInvalidRefreshToken
+	}
+	return r, nil
 }
 
 func (s *withGroups) SetUserinfoFromToken(ctx context.Context, info *oidc.UserInfo, token, subject, origin string) error {
 	if err := s.Storage.SetUserinfoFromToken(ctx, info, token, subject, origin); err != nil {
 		return err
 	}
-	for _, p := range s.people {
-		if p.ID == subject && p.Groups != nil {
-			info.AppendClaims("groups", p.Groups)
-		}
+	if p, _ := s.byID(subject); p.Groups != nil {
+		info.AppendClaims("groups", p.Groups)
 	}
 	return nil
 }
