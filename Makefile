@@ -47,6 +47,7 @@ check: setup
 	cd review/provider && go vet ./... && go mod tidy -diff
 	cd review/openapi && go vet ./... && go mod tidy -diff && go test ./...
 	go test -timeout 45m -race -shuffle=on ./...
+	go test -run 100000 ./review ./store
 	@./deploy/check.sh
 
 bench: build

@@ -28,8 +28,8 @@ var onClock = flag.Bool("clock", false, "hold the pages of 100,000 sites against
 //
 //	go test ./review -run TestPagesOf100000Sites -v -clock
 func TestPagesOf100000Sites(t *testing.T) {
-	if testing.Short() {
-		t.Skip("makes 100,000 sites")
+	if testing.Short() || pgtest.Race {
+		t.Skip("makes 100,000 sites, and counts what they take")
 	}
 	t.Run("sqlite", func(t *testing.T) {
 		pagesOf100000Sites(t, "sqlite", filepath.Join(t.TempDir(), "s.db"), nil)

@@ -118,8 +118,8 @@ func timed(t testing.TB, s *store.Store, qs []question, rounds int, clock func()
 // a question waits for a busy machine says nothing about it. [BenchmarkQueue] tells
 // what it is on the clock.
 func TestQueueOf100000(t *testing.T) {
-	if testing.Short() {
-		t.Skip("makes 100,000 rows")
+	if testing.Short() || pgtest.Race {
+		t.Skip("makes 100,000 rows, and counts what they take")
 	}
 	both(t, func(t *testing.T, place string) {
 		s, db := open(t, place)
