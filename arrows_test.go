@@ -34,11 +34,13 @@ func arrows() map[string][]string {
 		"internal/pipeline": {"", "rules"},
 		"lab":               {"", "figures"},
 		"review":            {"", "evidence", "internal/sitelist", "letter", "store"},
+		"webhook":           {},
 		"examples/flagged":  {},
+		"examples/webhook":  {},
 		"cmd/bench":         {"", "classifier", "crawler", "lab"},
 		"cmd/train":         {"", "classifier", "evidence", "figures", "internal/ngram", "internal/pipeline", "lab", "rules"},
 		"deploy/faults":     {},
-		"cmd/pecrawler":     {"", "classifier", "crawler", "evidence", "figures", "internal/pipeline", "internal/sitelist", "lab", "letter", "queue", "review", "rules", "store"},
+		"cmd/pecrawler":     {"", "classifier", "crawler", "evidence", "figures", "internal/pipeline", "internal/sitelist", "lab", "letter", "queue", "review", "rules", "store", "webhook"},
 	}
 }
 

@@ -166,6 +166,7 @@ func everyMetric(t *testing.T) map[string][]string {
 		t.Fatal(err)
 	}
 	d.MustRegister(newTally(st), st)
+	newNotified(d)
 	if _, err := review.New(st, nil, log, review.Options{Registerer: d}); err != nil {
 		t.Fatal(err)
 	}

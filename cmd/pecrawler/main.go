@@ -57,6 +57,7 @@ func commands() []command {
 		{"resume", "SWEEP", "go on with a paused sweep", resumeCmd},
 		{"cancel", "SWEEP", "drop what has not begun of a launched sweep", cancelCmd},
 		{"collect", "", "give the last words of all launched sweeps, until stopped; several only with PostgreSQL", collectCmd},
+		{"notify", "", "send every flagged site to a webhook, until stopped", notifyCmd},
 		{"queue", "check | dead list|retry|drop", "check the streams of a cluster; see to visits that no worker could finish", queueCmd},
 		{"review", "", "serve the review page of a data folder", reviewCmd},
 		{"access", "people|end NAME|tokens|make-token NAME|revoke-token ID", "who signed in to the review pages and which programs may ask; end sessions, make and revoke tokens", accessCmd},
