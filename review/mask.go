@@ -3,6 +3,7 @@ package review
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -13,8 +14,16 @@ import (
 var (
 	uuidForm = regexp.MustCompile(`^\{?[0-9A-Fa-f]{8}-?([0-9A-Fa-f]{4}-?){3}[0-9A-Fa-f]{12}\}?$`)
 	mailForm = regexp.MustCompile(`^[^@/\s]+(@|%40)[^@/\s]+\.[^@/\s]+$`)
-	lineForm = regexp.MustCompile(`(:[0-9]{1,9}){1,2}\)?$`) // behind the address of a script
+	lineForm = regexp.MustCompile(`(:[0-9]+){2}$`) // behind the address of a script, where Chrome says so
+	nameForm = regexp.MustCompile(`^[\p{L}_$][\p{L}\p{N}_$.%-]*$`)
+	hiddenIn = regexp.MustCompile(`(?i)%(25)*(23|26|3b|3d|3f)`) // # & ; = ? of an address in an address
+	lastMark = regexp.MustCompile(`'[.,;:)]*$`)
 )
+
+// spoken are the names of what is said to everybody alike: in headers, mostly.
+func spoken(name string) bool {
+	return slices.Contains([]string{"as", "charset", "domain", "includesubdomains", "max-age", "path", "q", "rel", "s-maxage", "samesite", "stale-if-error", "stale-while-revalidate", "type"}, strings.ToLower(name))
+}
 
 // Limits of what is still read as a word, in characters.
 const (
@@ -25,13 +34,14 @@ const (
 )
 
 // veiled hides in a text what can tell one visitor from another: in the addresses
-// that are in it the values of the query and of what is behind #, and user names;
-// anywhere in it a part that looks like an identifier. Names, hosts and paths in
-// words stay: they are what findings speak of.
+// that are in it the values of the query, of what is behind # and of parameters in
+// the path, and user names; anywhere in it what is given to a name, as in uid=4, and
+// a part that looks like an identifier. Names, hosts and paths in words stay: they
+// are what findings speak of.
 func veiled(s string) string {
 	var b strings.Builder
 	for len(s) > 0 {
-		n := strings.IndexFunc(s, edge)
+		n := wordEnd(s)
 		switch n {
 		case 0:
 			_, n = utf8.DecodeRuneInString(s)
@@ -47,6 +57,23 @@ func veiled(s string) string {
 	return b.String()
 }
 
+// wordEnd is where the first word of a text ends; -1: with the text. An apostrophe
+// ends none that may be the value of something.
+func wordEnd(s string) int {
+	n := strings.IndexFunc(s, edge)
+	if n <= 0 || s[n] != '\'' || !strings.ContainsAny(s[:n], "?#=;") {
+		return n
+	}
+	end := strings.IndexFunc(s, func(r rune) bool { return r != '\'' && edge(r) })
+	if end < 0 {
+		end = len(s)
+	}
+	if mark := lastMark.FindStringIndex(s[:end]); mark != nil && mark[0] > 0 { // that of a quotation
+		end = mark[0]
+	}
+	return end
+}
+
 // edge tells what stands between the words of a text.
 func edge(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(`"'<>“”`, r) }
 
@@ -57,7 +84,7 @@ func veiledAddress(w string) string {
 		if _, query, ok := strings.Cut(w, "?"); strings.HasPrefix(w, "/") || ok && strings.Contains(query, "=") {
 			return veiledPath(w)
 		}
-		return veiledSegments(w)
+		return veiledValues(w, ",;&(){}[]", spoken)
 	}
 	end := strings.IndexAny(rest, "/?#")
 	if end < 0 {
@@ -72,14 +99,15 @@ func veiledAddress(w string) string {
 
 // veiledPath masks a path with its query and what is behind #.
 func veiledPath(s string) string {
-	line := lineForm.FindString(s)
-	s = strings.TrimSuffix(s, line)
 	end := strings.IndexAny(s, "?#")
 	if end < 0 {
-		return veiledSegments(s) + line
+		end = len(s)
 	}
 	var b strings.Builder
-	b.WriteString(veiledSegments(s[:end]))
+	b.WriteString(veiledValues(s[:end], "/;,", func(string) bool { return false }))
+	if end == len(s) {
+		return b.String()
+	}
 	for _, part := range split(s[end:], "?#&") {
 		b.WriteByte(part[0])
 		name, value, ok := strings.Cut(part[1:], "=")
@@ -92,7 +120,31 @@ func veiledPath(s string) string {
 		}
 		b.WriteString(hidden(value))
 	}
-	return b.String() + line
+	return b.String()
+}
+
+// veiledFrame is the same for a call of a stack, "function address:line:column".
+func veiledFrame(s string) string {
+	line := lineForm.FindString(s)
+	return veiled(strings.TrimSuffix(s, line)) + line
+}
+
+// veiledValues masks what is given to a name that is not open, in the parts of a
+// word, and what looks like an identifier.
+func veiledValues(s, between string, open func(name string) bool) string {
+	var b strings.Builder
+	for i, part := range split(between[:1]+s, between) {
+		if i > 0 {
+			b.WriteByte(part[0])
+		}
+		name, value, ok := strings.Cut(part[1:], "=")
+		if !ok || value == "" || !nameForm.MatchString(name) || open(name) {
+			b.WriteString(veiledSegments(part[1:]))
+			continue
+		}
+		b.WriteString(veiledSegments(name) + "=" + hidden(value))
+	}
+	return b.String()
 }
 
 // split cuts a text before each of some characters; it begins with one.
@@ -110,16 +162,20 @@ func split(s, at string) (out []string) {
 // veiledSegments masks the parts of a path, or of any word, that look like
 // identifiers.
 func veiledSegments(s string) string {
-	if len(s) <= mostDigits && !strings.ContainsRune(s, '@') { // most words
+	if len(s) <= mostDigits && !strings.ContainsAny(s, "@%") { // most words
 		return s
 	}
 	out := []byte(nil)
 	for _, seg := range split("/"+s, "/,;=()[]&?!*+") {
 		out = append(out, seg[0])
-		if word := seg[1:]; identifies(word) {
-			out = append(out, hidden(word)...)
+		word, rest := seg[1:], ""
+		if at := hiddenIn.FindStringIndex(word); at != nil && !mailForm.MatchString(word) {
+			word, rest = word[:at[1]], word[at[1]:]
+		}
+		if identifies(word) {
+			out = append(out, hidden(word+rest)...)
 		} else {
-			out = append(out, word...)
+			out = append(append(out, word...), hidden(rest)...)
 		}
 	}
 	return string(out[1:])

@@ -63,6 +63,17 @@ func (g *gather) say(name string, value any) {
 	}
 }
 
+// stack adds the calls of a stack, innermost first.
+func (g *gather) stack(name string, calls []string) {
+	var out []string
+	for _, c := range calls {
+		out = append(out, g.open(c, veiledFrame))
+	}
+	if len(out) > 0 {
+		g.Facts = append(g.Facts, rawFact{Name: name, Value: strings.Join(out, "\n"), Block: true})
+	}
+}
+
 func (g *gather) block(name, value string) {
 	if value != "" {
 		g.Facts = append(g.Facts, rawFact{Name: name, Value: g.open(value, veiled), Block: true})
@@ -122,7 +133,7 @@ func itemOf(o *opened, p place, reveal bool) *item {
 			g.add("First", seconds(rd.At))
 			g.add("Script", rd.Script)
 			g.add("Frame", rd.Frame)
-			g.block("Stack", strings.Join(rd.Stack, "\n"))
+			g.stack("Stack", rd.Stack)
 		}
 	case "sockets":
 		if ok = p.N < len(c.Sockets); ok {
@@ -200,7 +211,7 @@ func (g *gather) request(c *pc.Capture, q *pc.Request) {
 	g.add("Frame", q.Frame)
 	g.add("Worker", q.Worker)
 	g.add("Caused by", q.Initiator)
-	g.block("Stack, innermost first", strings.Join(q.Stack, "\n"))
+	g.stack("Stack, innermost first", q.Stack)
 	g.add("Cookies sent", strings.Join(q.CookiesOut, ", "))
 	for _, k := range q.CookiesKept {
 		g.add("Cookie not sent", k.Name+": "+strings.Join(k.Reasons, ", "))
@@ -248,7 +259,7 @@ func (g *gather) write(w *pc.Write) {
 	g.add("When", seconds(w.At))
 	g.add("Frame", w.Frame)
 	g.add("Script", w.Script)
-	g.block("Stack, innermost first", strings.Join(w.Stack, "\n"))
+	g.stack("Stack, innermost first", w.Stack)
 }
 
 func (g *gather) socket(s *pc.Socket) {
@@ -256,7 +267,7 @@ func (g *gather) socket(s *pc.Socket) {
 	g.address("Address", s.URL)
 	g.add("When", seconds(s.At))
 	g.add("Caused by", s.Initiator)
-	g.block("Stack, innermost first", strings.Join(s.Stack, "\n"))
+	g.stack("Stack, innermost first", s.Stack)
 	g.add("Cookies sent", strings.Join(s.CookiesOut, ", "))
 	g.add("Messages", fmt.Sprintf("%d sent (%d bytes), %d received (%d bytes)", s.Sent, s.SentBytes, s.Received, s.ReceivedBytes))
 	for _, m := range s.First {
