@@ -77,7 +77,7 @@ func Load(folder fs.FS) (*Templates, error) {
 		if !language.MatchString(name) {
 			return nil, fmt.Errorf("templates of letters: %s: its name begins with no language, such as en or cy", file)
 		}
-		parsed, err := template.New("").Option("missingkey=error").Funcs(words()).ParseFS(folder, file, name+".annex.txt")
+		parsed, err := template.New("").Option("missingkey=error").Funcs(words(name)).ParseFS(folder, file, name+".annex.txt")
 		if err != nil {
 			return nil, fmt.Errorf("templates of letters: %w", err)
 		}
@@ -124,30 +124,34 @@ func example() Facts {
 		Findings: []Finding{{Number: 1, Rule: "r", Says: "s", Cites: []string{"c"}, Facts: []string{"f"}, Repeat: "r", Change: "c", Clears: "c"}}}
 }
 
-// words are what templates can use besides Go's own.
-func words() template.FuncMap {
-	day := func(t time.Time) string { return t.UTC().Format("2 January 2006") }
+// words are what templates of a language can use besides Go's own.
+func words(lang string) template.FuncMap {
+	in, _ := tongueOf(lang)
+	day := func(t time.Time) string {
+		d, _ := Day(lang, t)
+		return d
+	}
 	return template.FuncMap{
 		"day":  day,
 		"join": strings.Join,
 		"times": func(n int) string {
 			switch n {
 			case 1:
-				return "once"
+				return in.once
 			case 2:
-				return "twice"
+				return in.twice
 			}
-			return fmt.Sprintf("%d times", n)
+			return fmt.Sprintf(in.times, n)
 		},
 		"span": func(from, to time.Time) string {
 			if day(from) == day(to) {
-				return "on " + day(from)
+				return fmt.Sprintf(in.on, day(from))
 			}
-			return "from " + day(from) + " to " + day(to)
+			return fmt.Sprintf(in.from, day(from), day(to))
 		},
 		"count": func(fs []Finding) string {
-			if n := len(fs); n > 0 && n < 10 {
-				return []string{"", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine"}[n]
+			if n, numbers := len(fs), strings.Fields(in.beneathTen); n > 0 && n <= len(numbers) {
+				return numbers[n-1]
 			}
 			return fmt.Sprint(len(fs))
 		},
@@ -240,6 +244,19 @@ type Picture struct {
 	Caption       string
 	JPEG          []byte
 	Width, Height int // pixels
+}
+
+// Mark stands above every page of a draft.
+func (d Document) Mark() string {
+	t, _ := tongueOf(d.Lang)
+	return t.draft
+}
+
+// Foreign tells whether names of evidence and pictures, which are in English, are
+// in another language than the letter.
+func (d Document) Foreign() bool {
+	t, _ := tongueOf(d.Lang)
+	return t.foreignParts
 }
 
 // annex is the annex with its evidence: nobody can leave that out.

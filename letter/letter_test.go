@@ -168,12 +168,12 @@ func TestODT(t *testing.T) {
 
 func TestTemplatesOfAFolder(t *testing.T) {
 	file := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
-	ts, err := Load(fstest.MapFS{"cy.letter.txt": file("Annwyl {{.Site}}\n\n\n\n# Pennawd\n{{day .Deadline}}"), "cy.annex.txt": file("= evidence"), "notes.md": file("")})
+	ts, err := Load(fstest.MapFS{"cy.letter.txt": file("Annwyl {{.Site}}\n\n\n\n# Pennawd\n{{day .Deadline}}, {{count .Findings}} {{times .Visits}}, {{span .First .Last}}"), "cy.annex.txt": file("= evidence"), "notes.md": file("")})
 	if err != nil || strings.Join(ts.Names(), " ") != "cy" {
 		t.Fatal(ts, err)
 	}
 	letter, annex, err := ts.Draft("cy", facts("x"))
-	if err != nil || letter != "Annwyl shop.example\n\n# Pennawd\n25 December 2026" || annex != "= evidence" {
+	if err != nil || letter != "Annwyl shop.example\n\n# Pennawd\n25 Rhagfyr 2026, 2 dwywaith, o 20 Tachwedd 2026 i 21 Tachwedd 2026" || annex != "= evidence" {
 		t.Errorf("%q, %q, %v", letter, annex, err)
 	}
 	if _, _, err := ts.Draft("en", facts("x")); err == nil {
@@ -185,6 +185,39 @@ func TestTemplatesOfAFolder(t *testing.T) {
 	} {
 		if _, err := Load(folder); err == nil {
 			t.Errorf("%s: it was taken", name)
+		}
+	}
+}
+
+// A letter in Welsh says so of itself, and of the names of evidence that they are
+// English; days are in the letter's language.
+func TestLanguages(t *testing.T) {
+	at := time.Date(2026, 8, 1, 23, 30, 0, 0, time.UTC)
+	for lang, want := range map[string]string{"en": "1 August 2026", "en-GB": "1 August 2026", "cy": "1 Awst 2026", "ga": "2026-08-01"} {
+		if got, spoken := Day(lang, at); got != want || spoken != (lang != "ga") {
+			t.Errorf("Day(%s) = %q, %v", lang, got, spoken)
+		}
+	}
+	for lang, c := range map[string]struct {
+		has, no []string
+	}{
+		"en": {[]string{`<html lang="en"`, "DRAFT – NOT SENT</p>", "<dt>Visit 1", "<figcaption>Visit 1"}, []string{"DRAFFT"}},
+		"cy": {[]string{`<html lang="cy"`, "DRAFFT – HEB EI ANFON</p>", `<dt lang="en">Visit 1`, `<figcaption lang="en">Visit 1`, "<title>Llythyr ynghylch shop.example"}, []string{"NOT SENT"}},
+	} {
+		d := Document{Lang: lang, Title: Title(lang, "shop.example"), Draft: true, Text: "Annwyl", Annex: "= pictures", Proofs: []Proof{{"Visit 1", "ab"}}, Pictures: []Picture{{"Visit 1", []byte("\xff\xd8\xff\xd9"), 10, 10}}}
+		var page, text bytes.Buffer
+		if err := errors.Join(d.HTML(&page), d.ODT(&text)); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range c.has {
+			if !strings.Contains(page.String(), want) {
+				t.Errorf("%s: the page has no %s\n%s", lang, want, page.String())
+			}
+		}
+		for _, no := range c.no {
+			if strings.Contains(page.String(), no) {
+				t.Errorf("%s: the page has %s", lang, no)
+			}
 		}
 	}
 }

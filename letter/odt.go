@@ -33,9 +33,9 @@ const odtStyles = `<office:font-face-decls><style:font-face style:name="Sans" sv
 <style:style style:name="Heading_20_2" style:display-name="Heading 2" style:family="paragraph" style:parent-style-name="Standard" style:next-style-name="Standard" style:default-outline-level="2" style:class="text"><style:paragraph-properties fo:margin-top="0.4cm" fo:margin-bottom="0.1cm" fo:keep-with-next="always"/><style:text-properties fo:font-size="11.5pt" fo:font-weight="bold"/></style:style>
 <style:style style:name="Annex" style:family="paragraph" style:parent-style-name="Heading_20_1" style:default-outline-level="1"><style:paragraph-properties fo:break-before="page"/></style:style>
 <style:style style:name="Draft" style:family="paragraph" style:parent-style-name="Standard"><style:text-properties fo:font-weight="bold"/></style:style>
-<style:style style:name="Proof" style:family="paragraph" style:parent-style-name="Standard"><style:paragraph-properties fo:margin-bottom="0cm" fo:keep-with-next="always"/></style:style>
+<style:style style:name="Proof" style:family="paragraph" style:parent-style-name="Standard"><style:paragraph-properties fo:margin-bottom="0cm" fo:keep-with-next="always"/><style:text-properties fo:language="en" fo:country="GB"/></style:style>
 <style:style style:name="Digest" style:family="paragraph" style:parent-style-name="Standard"><style:text-properties style:font-name="Mono" fo:font-size="8.5pt"/></style:style>
-<style:style style:name="Caption" style:family="paragraph" style:parent-style-name="Standard"><style:text-properties fo:font-size="9.5pt"/></style:style>
+<style:style style:name="Caption" style:family="paragraph" style:parent-style-name="Standard"><style:text-properties fo:font-size="9.5pt" fo:language="en" fo:country="GB"/></style:style>
 <style:style style:name="Picture" style:family="graphic"/>
 <text:list-style style:name="List"><text:list-level-style-bullet text:level="1" text:bullet-char="•"><style:list-level-properties text:list-level-position-and-space-mode="label-alignment"><style:list-level-label-alignment text:label-followed-by="listtab" fo:text-indent="-0.5cm" fo:margin-left="0.5cm"/></style:list-level-properties></text:list-level-style-bullet></text:list-style></office:styles>
 <office:automatic-styles><style:page-layout style:name="A4"><style:page-layout-properties fo:page-width="21cm" fo:page-height="29.7cm" fo:margin-top="2.2cm" fo:margin-bottom="2cm" fo:margin-left="2.2cm" fo:margin-right="2.2cm"/><style:header-style/><style:footer-style/></style:page-layout></office:automatic-styles>
@@ -67,7 +67,7 @@ func (d Document) ODT(w io.Writer) error {
 	}
 	draft := ""
 	if d.Draft {
-		draft = `<style:header><text:p text:style-name="Draft">DRAFT – NOT SENT</text:p></style:header>`
+		draft = `<style:header><text:p text:style-name="Draft">` + escaped(d.Mark()) + `</text:p></style:header>`
 	}
 	var listed strings.Builder
 	files := []file{

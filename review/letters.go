@@ -275,7 +275,7 @@ func (f *letterForm) check(fix bool, now time.Time) (deadline time.Time) {
 	if !fix {
 		return deadline
 	}
-	if day := deadline.Format("2 January 2006"); err == nil && f.Lang == "en" && !strings.Contains(f.Text, day) {
+	if day, spoken := letter.Day(f.Lang, deadline); err == nil && spoken && !strings.Contains(f.Text, day) {
 		bad("text", "The letter does not name the deadline, "+day)
 	}
 	if !f.Read {
@@ -326,7 +326,7 @@ func (h *Handler) written(ctx context.Context, d letter.Document, form string) (
 
 // document is a letter with its evidence, as the vault has it now.
 func (h *Handler) document(ctx context.Context, f *followed, doc letterDoc) (letter.Document, error) {
-	d := letter.Document{Lang: doc.Lang, Title: "Letter about " + f.Word.Site, Text: doc.Text, Annex: doc.Annex}
+	d := letter.Document{Lang: doc.Lang, Title: letter.Title(doc.Lang, f.Word.Site), Text: doc.Text, Annex: doc.Annex}
 	results, err := h.store.Results(ctx, f.Word.Sweep, f.Word.Site)
 	if err != nil {
 		return d, err
