@@ -25,9 +25,9 @@ p { margin: 0 0 .8em; orphans: 3; widows: 3; } ul { margin: 0 0 .8em; padding-le
 figure { margin: 0 0 1em; break-inside: avoid; } img { display: block; width: auto; height: auto; max-width: 100%; max-height: 190mm; border: 1px solid #b1b4b6; } figcaption { font-size: 9.5pt; }
 dl { margin: 0; } dt { break-after: avoid; } dd { margin: 0 0 .7em; font: 8.5pt/1.3 "Liberation Mono", monospace; }
 @media print { body { margin: 0; padding: 0; max-width: none; } .draft { display: none; /* it stands above every page */ } }
-</style></head><body>{{if .D.Draft}}<p class="draft">{{.D.Mark}}</p>{{end}}
-<main>{{template "blocks" .Letter}}</main>
-<section class="annex">{{template "blocks" .Annex}}</section></body></html>
+</style></head><body><main>{{if .D.Draft}}<p class="draft">{{.D.Mark}}</p>{{end}}
+{{template "blocks" .Letter}}
+<section class="annex">{{template "blocks" .Annex}}</section></main></body></html>
 {{define "blocks"}}{{$d := .D}}{{range .Blocks}}{{if .List}}<ul>{{range .List}}<li>{{.}}</li>{{end}}</ul>
 {{else if is .B 0}}<p>{{range $i, $l := .B.Lines}}{{if $i}}<br>{{end}}{{$l}}{{end}}</p>
 {{else if is .B 1}}<h1>{{index .B.Lines 0}}</h1>

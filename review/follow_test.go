@@ -10,6 +10,7 @@ import (
 	"html"
 	"mime/multipart"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -511,6 +512,20 @@ func TestFollowInABrowser(t *testing.T) {
 			look("upheld", followPath, "/follow", sitePath)
 			b.post(followPath, followPath+"/begin")
 			look("a draft", followPath, followPath+"/letter")
+			_, paper, _ := b.get(followPath + "/letters/1/html")
+			file := filepath.Join(t.TempDir(), "draft.html")
+			if err := os.WriteFile(file, []byte(paper), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for _, width := range []int64{320, 1440} { // as whoever gets it sees it
+				tab.run(chromedp.EmulateViewport(width, 900), chromedp.Navigate("file://"+file))
+				what := fmt.Sprintf("the draft itself at %d", width)
+				tab.accessible(what)
+				if wide := eval[int64](tab, `document.documentElement.scrollWidth`); wide > width || tab.dialogs.Swap(0) > 0 || eval[bool](tab, `document.scripts.length + document.forms.length + document.links.length > 0`) {
+					t.Errorf("%s: %d wide, or something ran", what, wide)
+				}
+				tab.shot(what)
+			}
 			text2, annex := b.letter()
 			if code, _ := b.post(followPath+"/letter", followPath+"/letter", "text", text2, "annex", annex, "deadline", "2026-12-25", "read", "yes", "do", "fix"); code != http.StatusOK {
 				t.Fatal(code)
