@@ -82,6 +82,7 @@ type visitLine struct {
 	store.Step
 	Visit visitDoc
 	Word  *pc.Verdict // nil: there is none yet
+	Made  int         // visits so far, while there is none
 }
 
 // replyLine is a reply.
@@ -135,6 +136,10 @@ func (h *Handler) followPage(c *call, status int, errs formErrors, note string) 
 			}
 			if i := slices.IndexFunc(f.later, func(w pc.Verdict) bool { return w.Sweep == v.Visit.Again }); i >= 0 {
 				v.Word = &f.later[i]
+			} else if made, err := h.store.Results(c.r.Context(), v.Visit.Again, f.Word.Site); err != nil {
+				return err
+			} else {
+				v.Made = len(made)
 			}
 			d.Visits = append(d.Visits, v)
 		case store.StepReply:
