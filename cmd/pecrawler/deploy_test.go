@@ -386,6 +386,9 @@ func TestDeployedFlags(t *testing.T) {
 	}
 	read("../../deploy/compose/postgres.yaml", &second)
 	try("postgres.yaml, store", second.Services["store"].Command)
+	second.Services = nil
+	read("../../deploy/compose/notify.yaml", &second)
+	try("notify.yaml, notify", second.Services["notify"].Command)
 	tried := 0
 	for name, s := range compose.Services {
 		args := s.Command

@@ -122,6 +122,24 @@ func TestComposePostgres(t *testing.T) {
 	}
 }
 
+// TestComposeNotify: what sends to a webhook has a way out of its own, and nothing
+// else of the fleet has it.
+func TestComposeNotify(t *testing.T) {
+	p, err := loadCompose(t, "../compose/compose.yaml", "../compose/notify.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range p.Services {
+		if _, out := s.Networks["hooks"]; out != (name == "notify") {
+			t.Errorf("%s and the way out to webhooks: %v", name, out)
+		}
+	}
+	s := p.Services["notify"]
+	if _, out := s.Networks["outer"]; out || !s.ReadOnly || len(s.CapAdd) > 0 || len(s.Volumes) > 0 || len(s.Ports) > 0 {
+		t.Errorf("notify has more than it needs: %+v", s)
+	}
+}
+
 func render(t *testing.T, dir string) []byte {
 	t.Helper()
 	m, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
