@@ -37,6 +37,28 @@ func testNamesBelongToAccounts(t *testing.T, place string) {
 	}
 }
 
+// Sessions are ended again and again, of one person and no other, and the log says by whom.
+func TestEndSessions(t *testing.T) { both(t, testEndSessions) }
+
+func testEndSessions(t *testing.T, place string) {
+	s, _ := open(t, place)
+	for _, at := range []time.Time{noon, noon.Add(time.Hour)} {
+		if err := s.EndSessions(t.Context(), "ann", "lee", at); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.SessionsEnded(t.Context(), "ann"); err != nil || !got.Equal(at) {
+			t.Errorf("ended %v, %v; want %v", got, err, at)
+		}
+	}
+	if got, err := s.SessionsEnded(t.Context(), "bob"); err != nil || !got.IsZero() {
+		t.Errorf("of somebody else: %v, %v", got, err)
+	}
+	log, err := s.Audit(t.Context(), 0, 10)
+	if err != nil || len(log) != 2 || log[0].Act != "end-sessions" || log[0].Who != "lee" || log[0].Subject != "ann" {
+		t.Errorf("the log: %+v, %v", log, err)
+	}
+}
+
 // A token is good until it expires or is revoked, and each use is logged.
 func TestTokens(t *testing.T) { both(t, testTokens) }
 
