@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,26 +37,30 @@ func (a *access) flags(fs *flag.FlagSet) {
 	fs.StringVar(&a.name, "oidc-name", "email", "`claim` that is a person's name in decisions and in the log")
 	fs.StringVar(&a.groups, "oidc-groups", "groups", "`claim` that lists a person's groups")
 	fs.Var(&a.roles, "oidc-role", "`GROUP=ROLE+ROLE`: what members of a group are: reader, investigator, lead, launcher, operator; may be repeated")
-	fs.StringVar(&a.public, "public-url", "", "`URL` by which browsers reach the pages, e.g. https://review.regulator.example")
-	fs.Var(&a.proxies, "trusted-proxy", "address `range` of the proxies before these pages, who say where a request comes from; may be repeated")
+	fs.StringVar(&a.public, "public-url", "", "`URL` by which browsers reach the pages, e.g. https://review.regulator.example; or http://127.0.0.1:PORT of the machine whose container this is")
+	fs.Var(&a.proxies, "trusted-proxy", "address `range` of the proxies before these pages, who say where a request comes from; may be repeated; without single sign-on nobody else is let in")
 	fs.StringVar(&a.cert, "tls-cert", "", "certificate that the pages are served with, PEM `file`; a renewed one is taken without a restart")
 	fs.StringVar(&a.key, "tls-key", "", "key of that certificate, PEM `file`")
 	fs.StringVar(&a.metrics, "metrics-listen", "", "`host:port` of /metrics, which with single sign-on is not served beside the pages")
 }
 
 // check tells what does not go together. Nobody beyond this machine reaches the
-// pages without single sign-on, nor without TLS, here or in a proxy.
+// pages without single sign-on, nor without TLS, here or in a proxy. In a container
+// this machine is the one that forwards a port of its loopback to it.
 func (a *access) check(listen string, links bool) error {
+	u, err := url.Parse(a.public)
 	if a.issuer == "" {
-		if a.client+a.secretFile+a.public+a.cert+a.key+a.metrics != "" || len(a.roles)+len(a.proxies) > 0 {
-			return usage("without --oidc-issuer people sign in by links, on this machine; leave out what is about single sign-on, proxies and TLS")
-		}
-		if !onLoopback(listen) {
+		forwarded := err == nil && u.Scheme == "http" && onLoopback(net.JoinHostPort(u.Hostname(), "0")) && len(a.proxies) > 0
+		switch {
+		case a.client+a.secretFile+a.cert+a.key+a.metrics != "" || len(a.roles) > 0:
+			return usage("without --oidc-issuer people sign in by links, on this machine; leave out what is about single sign-on and TLS")
+		case a.public != "" && !forwarded, a.public == "" && len(a.proxies) > 0:
+			return usage("without --oidc-issuer --public-url and --trusted-proxy are for a container, a port of which the machine forwards: want http://127.0.0.1:PORT, and the address that this comes from")
+		case !onLoopback(listen) && !forwarded:
 			return usage("--listen %s: people sign in by a link over plain HTTP, so the pages are served on this machine only: want 127.0.0.1:PORT, or single sign-on by --oidc-issuer", listen)
 		}
 		return nil
 	}
-	u, err := url.Parse(a.public)
 	switch {
 	case links:
 		return usage("--person is for people who sign in by links; with --oidc-issuer the provider says who they are, and --oidc-role what they may do")
@@ -88,6 +94,9 @@ func (a *access) options(o *review.Options) (err error) {
 // serve serves the pages; on loopback, where people sign in by links, metrics too.
 func (a *access) serve(addr string, pages http.Handler, reg *prometheus.Registry, log *slog.Logger) (at string, stop func(), err error) {
 	if a.issuer == "" {
+		if len(a.proxies) > 0 {
+			pages = a.forwarded(pages)
+		}
 		return serve(addr, false, pages, reg, log)
 	}
 	var secure *tls.Config
@@ -110,6 +119,19 @@ func (a *access) serve(addr string, pages http.Handler, reg *prometheus.Registry
 		return "", nil, err
 	}
 	return at, func() { stopMetrics(); stopPages() }, nil
+}
+
+// forwarded are pages for nobody but whom the machine's own port leads here: other
+// containers of the network are not let in.
+func (a *access) forwarded(pages http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from, err := netip.ParseAddrPort(r.RemoteAddr)
+		if err != nil || !slices.ContainsFunc(a.proxies, func(p netip.Prefix) bool { return p.Contains(from.Addr().Unmap()) }) {
+			http.Error(w, "The pages are served on the machine of this container only.", http.StatusForbidden)
+			return
+		}
+		pages.ServeHTTP(w, r)
+	})
 }
 
 // groupRoles is a repeatable flag.

@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -72,5 +73,31 @@ func TestPagesByTLS(t *testing.T) {
 	renew(2)
 	if _, _, serial := ask("healthz"); serial != 2 {
 		t.Errorf("the certificate of before is served: %d", serial)
+	}
+}
+
+// Links lead to pages of a container, too: by the port that its machine forwards,
+// and by no other way.
+func TestForwardedPages(t *testing.T) {
+	var a access
+	a.public = "http://127.0.0.1:8080"
+	if err := a.proxies.Set("172.30.77.1/32"); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.check("0.0.0.0:8080", true); err != nil {
+		t.Fatal(err)
+	}
+	pages := a.forwarded(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	for from, want := range map[string]int{
+		"172.30.77.1:4000": http.StatusTeapot, "[::ffff:172.30.77.1]:4000": http.StatusTeapot,
+		"172.30.77.2:4000": http.StatusForbidden, "127.0.0.1:4000": http.StatusForbidden, "": http.StatusForbidden,
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = from
+		r.Header.Set("X-Forwarded-For", "172.30.77.1")
+		w := httptest.NewRecorder()
+		if pages.ServeHTTP(w, r); w.Code != want {
+			t.Errorf("from %q: %d, want %d", from, w.Code, want)
+		}
 	}
 }

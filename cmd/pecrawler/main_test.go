@@ -85,6 +85,8 @@ func TestErrorsHelp(t *testing.T) {
 		{"single sign-on without roles", false, []string{"review", "--oidc-issuer", "https://id.example", "--oidc-client", "c"}, 2, []string{"--oidc-role GROUP=ROLE"}},
 		{"single sign-on and links", false, []string{"review", "--oidc-issuer", "https://id.example", "--person", "ann"}, 2, []string{"--person", "--oidc-role"}},
 		{"no such role", false, []string{"review", "--oidc-role", "staff=chief"}, 2, []string{`"chief"`, "investigator"}},
+		{"a forwarded port of nobody", false, []string{"review", "--listen", "0.0.0.0:0", "--public-url", "http://127.0.0.1:8080"}, 2, []string{"--trusted-proxy"}},
+		{"a forwarded port of another machine", false, []string{"review", "--listen", "0.0.0.0:0", "--public-url", "http://review.example", "--trusted-proxy", "172.30.77.1/32"}, 2, []string{"http://127.0.0.1:PORT"}},
 		{"no public address", false, []string{"review", "--oidc-issuer", "https://id.example", "--oidc-client", "c", "--oidc-role", "a=lead", "--public-url", "http://review.example"}, 2, []string{"https://HOST"}},
 		{"single sign-on without TLS", false, []string{"review", "--listen", "0.0.0.0:0", "--oidc-issuer", "https://id.example", "--oidc-client", "c", "--oidc-role", "a=lead", "--public-url", "https://review.example"}, 2, []string{"--tls-cert", "--trusted-proxy"}},
 		{"no sweeps to review", false, []string{"review", "--out", filepath.Join(dir, "nothing")}, 1, []string{"holds no sweeps"}},

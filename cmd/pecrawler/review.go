@@ -98,7 +98,8 @@ func reviewCmd(ctx context.Context, e env, args []string) error {
 	var attending sync.WaitGroup
 	attending.Go(func() { pages.Attend(ctx) })
 	defer attending.Wait() // it ends with ctx
-	fmt.Fprintf(e.stderr, "Review pages: %s\n", cmp.Or(acc.public, url))
+	url = cmp.Or(acc.public, url)
+	fmt.Fprintf(e.stderr, "Review pages: %s\n", url)
 	invite(e.stderr, pages, url)
 	fmt.Fprintln(e.stderr, "They are served until Ctrl-C.")
 	<-ctx.Done()

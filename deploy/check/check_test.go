@@ -43,6 +43,9 @@ func loadCompose(t *testing.T, files ...string) (*types.Project, error) {
 	return o.LoadProject(t.Context())
 }
 
+// rolesOf says which one role of NATS each program has the key of.
+var rolesOf = map[string]string{"streams": "admin", "worker": "worker", "collect": "collector", "review": "launcher", "launch": "launcher"}
+
 func TestCompose(t *testing.T) {
 	p, err := loadCompose(t, "../compose/compose.yaml")
 	if err != nil {
@@ -81,8 +84,26 @@ func TestCompose(t *testing.T) {
 			}
 		}
 	}
-	if w := p.Services["worker"]; !slices.ContainsFunc(w.SecurityOpt, func(o string) bool { return strings.HasSuffix(o, "seccomp/chromium.json") }) {
-		t.Errorf("the worker has no profile for Chromium's sandbox: %v", w.SecurityOpt)
+	for _, name := range []string{"worker", "review"} {
+		if s := p.Services[name]; !slices.ContainsFunc(s.SecurityOpt, func(o string) bool { return strings.HasSuffix(o, "seccomp/chromium.json") }) {
+			t.Errorf("%s has no profile for Chromium's sandbox: %v", name, s.SecurityOpt)
+		}
+	}
+	for name, own := range rolesOf {
+		var has []string
+		for _, s := range p.Services[name].Secrets {
+			if role := strings.TrimPrefix(s.Source, "nats-"); role != s.Source && !slices.Contains([]string{"ca", "client-cert", "client-key"}, role) {
+				has = append(has, role)
+			}
+		}
+		if !slices.Equal(has, []string{own}) {
+			t.Errorf("%s has the keys of %v, want that of %s", name, has, own)
+		}
+	}
+	if desk := p.Networks["desk"]; desk.DriverOpts["com.docker.network.bridge.enable_ip_masquerade"] != "false" {
+		t.Error("there is a way out of the network desk")
+	} else if r := p.Services["review"]; !slices.Contains(r.Command, desk.Ipam.Config[0].Gateway+"/32") || r.NetworkMode == "host" {
+		t.Errorf("review lets in others than the machine itself, %s: %v", desk.Ipam.Config[0].Gateway, r.Command)
 	}
 	if !p.Networks["inner"].Internal {
 		t.Error("the inner network has a way out")
@@ -112,10 +133,8 @@ func TestComposePostgres(t *testing.T) {
 			t.Errorf("%s: want read_only, and the place of the store", name)
 		}
 	}
-	for _, port := range p.Services["postgres"].Ports {
-		if port.HostIP != "127.0.0.1" {
-			t.Errorf("the server's port %s is open to others than this machine", port.Published)
-		}
+	if s := p.Services["postgres"]; len(s.Ports) > 0 || len(s.Networks) != 1 {
+		t.Errorf("the server of the store is reached from elsewhere: %v, %v", s.Ports, s.Networks)
 	}
 	if s := p.Services["collect"]; len(s.Volumes) > 0 {
 		t.Errorf("two collectors share a folder: %v", s.Volumes)
@@ -238,11 +257,39 @@ func checkPod(t *testing.T, name string, pod object) {
 		if at(c, "resources", "requests", "memory") == nil || at(c, "resources", "limits", "memory") == nil {
 			t.Errorf("%s/%s: want requests and a limit of memory", name, at(c, "name"))
 		}
+		if app := at(c, "name").(string); (app == "worker" || app == "review") != (localProfile(pod) || localProfile(c)) {
+			t.Errorf("%s/%s: the profile of Chromium's sandbox is for those that start it", name, app)
+		}
+		if own, ok := rolesOf[at(c, "name").(string)]; ok {
+			checkRole(t, name, pod, c, own)
+		}
 	}
 	for _, v := range pod["volumes"].([]any) {
 		if at(v, "hostPath") != nil {
 			t.Errorf("%s has a folder of the node", name)
 		}
+	}
+}
+
+func localProfile(o any) bool {
+	return at(o, "securityContext", "seccompProfile", "localhostProfile") == "profiles/pecrawler-chromium.json"
+}
+
+// checkRole: a container sees the key of one role, its own.
+func checkRole(t *testing.T, name string, pod, container any, own string) {
+	t.Helper()
+	secrets := map[any]any{}
+	for _, v := range at(pod, "volumes").([]any) {
+		secrets[at(v, "name")] = at(v, "secret", "secretName")
+	}
+	var has []string
+	for _, m := range at(container, "volumeMounts").([]any) {
+		if s, _ := secrets[at(m, "name")].(string); strings.HasPrefix(s, "nats-") {
+			has = append(has, s)
+		}
+	}
+	if !slices.Equal(has, []string{"nats-" + own}) {
+		t.Errorf("%s/%s has %v, want nats-%s", name, at(container, "name"), has, own)
 	}
 }
 

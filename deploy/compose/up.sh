@@ -29,10 +29,12 @@ for role in admin launcher worker collector reviewer exporter sys; do
 	echo "PECRAWLER_$name=$(go run github.com/nats-io/nkeys/nk@v0.4.16 -inkey "$role.nkey" -pubout)"
 done >nats.env
 
-if [ ! -f evidence.pem ]; then
-	openssl genpkey -algorithm ed25519 -out evidence.pem
-	openssl pkey -in evidence.pem -pubout -out evidence.pub.pem
-fi
+# Workers sign evidence, the pages sign case files.
+for name in evidence case; do
+	[ -f "$name.pem" ] && continue
+	openssl genpkey -algorithm ed25519 -out "$name.pem"
+	openssl pkey -in "$name.pem" -pubout -out "$name.pub.pem"
+done
 [ -f grafana ] || openssl rand -hex 16 >grafana
 [ -f store-password ] || openssl rand -hex 16 >store-password
 # Where the server is says PGHOST.
