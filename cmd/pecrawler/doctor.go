@@ -69,10 +69,7 @@ func doctorCmd(ctx context.Context, e env, args []string) error {
 				_, err = evidence.TSA{URL: o.tsa}.Stamp(ctx, []byte("pecrawler doctor"))
 				said += ", time stamps by " + o.tsa
 			}
-			if !strings.Contains(o.vaultPath(), "://") { // a bucket may keep what is written to it for ever
-				err = errors.Join(err, dataFolder(o.vaultPath()))
-			}
-			return said, errors.Join(err, v.Reachable(ctx))
+			return said, errors.Join(err, takesBundles(o.vaultPath()), v.Reachable(ctx))
 		}},
 		{"browser", func() (string, error) {
 			cls, err := classifier.New()

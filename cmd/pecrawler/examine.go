@@ -210,7 +210,7 @@ func disks(out, vault string) (string, error) {
 			least = leastTemp
 		}
 		if free < float64(least) {
-			faults = append(faults, fmt.Errorf("only %.1f GiB are free at %s, want %d; make room (pecrawler bundle expire) or use another disk", free/(1<<30), p, least>>30))
+			faults = append(faults, fmt.Errorf("only %.0f MiB are free at %s, want %d; make room (pecrawler bundle expire) or use another disk", free/(1<<20), p, least>>20))
 		}
 	}
 	return strings.Join(said, ", "), errors.Join(faults...)

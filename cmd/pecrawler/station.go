@@ -29,14 +29,30 @@ import (
 
 // dataFolder makes the folder and proves that it can be written.
 func dataFolder(dir string) error {
-	if err := writable(dir); err != nil {
+	if err := writable(dir, 64<<10); err != nil {
 		return fmt.Errorf("the data folder %s cannot be used: %w; name another with --out", dir, err)
 	}
 	return nil
 }
 
-// writable makes a folder where there is none, and proves that it takes a file.
-func writable(dir string) error {
+// bundleRoom is what the bundle of a big page has, and some.
+const bundleRoom = 8 << 20
+
+// takesBundles proves that a folder of evidence takes what a bundle has. Of a bucket
+// it proves nothing: that may keep what is written to it for ever.
+func takesBundles(vault string) error {
+	if strings.Contains(vault, "://") {
+		return nil
+	}
+	if err := writable(vault, bundleRoom); err != nil {
+		return fmt.Errorf("the evidence could not be kept: %w; make room, or name another place with --evidence", err)
+	}
+	return nil
+}
+
+// writable makes a folder where there is none, and proves that it takes a file of
+// some bytes.
+func writable(dir string, size int) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -44,7 +60,7 @@ func writable(dir string) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(make([]byte, 64<<10))
+	_, err = f.Write(make([]byte, size))
 	return errors.Join(err, f.Sync(), f.Close(), os.Remove(f.Name()))
 }
 

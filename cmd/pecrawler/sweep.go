@@ -380,10 +380,8 @@ func workCmd(ctx context.Context, e env, args []string) error {
 	defer vault.Close()
 	// Before it takes a visit: one that is started again and again on a full disk
 	// would use up the attempts of visits that are well.
-	if !strings.Contains(o.vaultPath(), "://") {
-		if err := writable(o.vaultPath()); err != nil {
-			return fmt.Errorf("the evidence could not be kept: %w; make room, or name another place with --evidence", err)
-		}
+	if err := takesBundles(o.vaultPath()); err != nil {
+		return err
 	}
 	reg := newRegistry()
 	cfg := o.cluster(queue.Worker, log)
