@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,11 +14,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"go.yaml.in/yaml/v3"
 
+	pc "pecrawler"
 	"pecrawler/crawler"
 	"pecrawler/evidence"
 	"pecrawler/queue"
@@ -440,4 +443,43 @@ func TestStagesAreNativeHistograms(t *testing.T) {
 		}
 	}
 	t.Error("pecrawler_stage_duration_seconds has not both kinds of buckets")
+}
+
+// From a number to a visit: stages, outcomes and findings name a bundle, to
+// whoever asks for OpenMetrics.
+func TestNumbersLeadToABundle(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	m := newWorkMetrics(&rules.Set{}, reg)
+	bundle := "sha256:" + strings.Repeat("a", 64)
+	m.took("crawl", 7*time.Second, bundle)
+	m.took("crawl", time.Second)
+	m.count(pc.Verdict{Outcome: pc.Blocked, Bundles: []string{bundle}, Findings: []pc.Finding{{Rule: "pre-ad-storage", Outcome: pc.Fail}}})
+	at, stop, err := serve("127.0.0.1:0", false, http.NotFoundHandler(), reg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, at+"metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", "application/openmetrics-text;version=1.0.0")
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`pecrawler_stage_duration_seconds_bucket{stage="crawl",le="10.0"} 2 # {bundle="` + bundle + `"} 7.0`,
+		`pecrawler_visits_total{outcome="blocked"} 1.0 # {bundle="` + bundle + `"} 1.0`,
+		`pecrawler_findings_total{outcome="fail",rule="pre-ad-storage"} 1.0 # {bundle="` + bundle + `"} 1.0`,
+	} {
+		if !strings.Contains(string(body), want) {
+			t.Errorf("no %s in\n%s", want, body)
+		}
+	}
 }

@@ -210,7 +210,7 @@ func newWorker(ctx context.Context, o *options, q *queue.Queue, v *evidence.Vaul
 func serve(addr string, fallback bool, h http.Handler, reg *prometheus.Registry, log *slog.Logger) (url string, stop func(), err error) {
 	mux := http.NewServeMux()
 	mux.Handle("/", h)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{EnableOpenMetrics: true})) // the form that has exemplars
 	return listen(addr, fallback, mux, nil, log)
 }
 

@@ -155,26 +155,29 @@ func (w *worker) visit(ctx context.Context, job *queue.Job) error {
 // judge crawls, seals, opens what was sealed, and judges that.
 func (w *worker) judge(ctx context.Context, v pc.Visit) (pc.Verdict, error) {
 	draft := evidence.NewDraft(v)
-	end := w.met.time("crawl")
+	begin := time.Now()
 	err := w.crawler.Visit(ctx, v, draft)
-	end()
+	crawled := time.Since(begin)
 	if err != nil {
+		w.met.took("crawl", crawled)
 		if errors.Is(err, crawler.ErrNoChrome) {
 			err = fatalError{err}
 		}
 		return pc.Verdict{}, err
 	}
-	end = w.met.time("seal")
+	begin = time.Now()
 	digest, err := w.sealer.Seal(ctx, draft)
 	var bundle *evidence.Bundle
 	if err == nil {
 		bundle, err = w.vault.Open(ctx, digest)
 	}
-	end()
+	w.met.took("crawl", crawled, digest)
+	w.met.took("seal", time.Since(begin), digest)
 	if err != nil {
 		return pc.Verdict{}, fatalError{fmt.Errorf("the evidence could not be kept: %w", err)}
 	}
-	defer w.met.time("judge")()
+	begin = time.Now()
+	defer func() { w.met.took("judge", time.Since(begin), digest) }()
 	return pipeline.Judge(bundle, w.classifier, w.rules, toolVersion()), nil
 }
 
@@ -182,7 +185,8 @@ func (w *worker) judge(ctx context.Context, v pc.Visit) (pc.Verdict, error) {
 // until the visit is lost to another worker: a queue that takes nothing holds
 // work back. Once the context has ended it has a minute.
 func (w *worker) deliver(ctx context.Context, log *slog.Logger, job *queue.Job, v pc.Verdict) error {
-	defer w.met.time("publish")()
+	begin := time.Now()
+	defer func() { w.met.took("publish", time.Since(begin), v.Bundles...) }()
 	within, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(time.Minute, cancel) })()
@@ -256,13 +260,23 @@ func newWorkMetrics(set *rules.Set, reg prometheus.Registerer) *workMetrics {
 	return m
 }
 
-func (m *workMetrics) time(stage string) (end func()) {
-	begin := time.Now()
-	return func() { m.stage.WithLabelValues(stage).Observe(time.Since(begin).Seconds()) }
+// took notes how long a stage took, of a visit with these bundles: one, or none yet.
+func (m *workMetrics) took(stage string, d time.Duration, bundles ...string) {
+	h := m.stage.WithLabelValues(stage)
+	if len(bundles) == 0 || bundles[0] == "" {
+		h.Observe(d.Seconds())
+		return
+	}
+	h.(prometheus.ExemplarObserver).ObserveWithExemplar(d.Seconds(), exemplar(bundles[0]))
 }
 
+// exemplar leads from a number to one of the visits that it counts: by the bundle,
+// which does not tell Prometheus which site that was.
+func exemplar(bundle string) prometheus.Labels { return prometheus.Labels{"bundle": bundle} }
+
 func (m *workMetrics) count(v pc.Verdict) {
-	m.visits.WithLabelValues(string(v.Outcome)).Inc()
+	of := exemplar(v.Bundles[0])
+	m.visits.WithLabelValues(string(v.Outcome)).(prometheus.ExemplarAdder).AddWithExemplar(1, of)
 	visit := "first"
 	if v.Visit > 1 {
 		visit = "again"
@@ -271,14 +285,14 @@ func (m *workMetrics) count(v pc.Verdict) {
 	for _, i := range v.Storage {
 		m.storage.WithLabelValues(string(i.Class)).Inc()
 	}
-	for of, list := range map[string][]pc.ItemSummary{"storage": v.Storage, "request": v.Requests} {
+	for kind, list := range map[string][]pc.ItemSummary{"storage": v.Storage, "request": v.Requests} {
 		for _, i := range list {
 			if i.Class != pc.Unknown {
-				m.sure.WithLabelValues(of).Observe(i.Confidence)
+				m.sure.WithLabelValues(kind).Observe(i.Confidence)
 			}
 		}
 	}
 	for _, f := range v.Findings {
-		m.findings.WithLabelValues(f.Rule, string(f.Outcome)).Inc()
+		m.findings.WithLabelValues(f.Rule, string(f.Outcome)).(prometheus.ExemplarAdder).AddWithExemplar(1, of)
 	}
 }

@@ -49,6 +49,8 @@ func boards() []board {
 				one(`sum(rate(pecrawler_crawler_requests_total[$__rate_interval]))`, "requests")},
 			{"Clock", "How wrong the clock may be at most. A machine that is not synchronised counts upwards.", "s",
 				one(`pecrawler_clock_max_error_seconds`, "{{instance}}")},
+			{"Processes that answer", "1: it answers Prometheus; 0: it does not.", "short",
+				one(`up{job="pecrawler"}`, "{{instance}}")},
 			{"Restarts", "Of the processes, in an hour.", "short",
 				one(`changes(process_start_time_seconds{job="pecrawler"}[1h])`, "{{instance}}")},
 			{"Versions", "Processes by version. More than one during a roll-out only.", "short",

@@ -68,7 +68,7 @@ func (b board) write() error {
 			Span(12).Height(8).FillOpacity(10).LineWidth(1).Min(0).
 			Legend(common.NewVizLegendOptionsBuilder().DisplayMode(common.LegendDisplayModeTable).Placement(common.LegendPlacementRight).Calcs([]string{"lastNotNull", "max"}).ShowLegend(true))
 		for i, q := range p.queries {
-			g.WithTarget(prometheus.NewDataqueryBuilder().Expr(q.expr).LegendFormat(q.legend).RefId(string(rune('A' + i))).Datasource(source))
+			g.WithTarget(prometheus.NewDataqueryBuilder().Expr(q.expr).LegendFormat(q.legend).RefId(string(rune('A' + i))).Exemplar(true).Datasource(source))
 		}
 		d.WithPanel(g)
 	}
