@@ -1,9 +1,9 @@
 // Command faults breaks a small fleet on purpose, with real processes on this
-// machine, and prints what an operator then sees: alerts, the metric behind the
-// panel that their runbook names, the log's last words, and doctor. It fails when
-// one of them does not lead to the cause.
+// machine, and prints docs/faults.md: what an operator then sees, which are alerts,
+// the panel that their runbook names, the log's last words, and doctor. It fails
+// when one of them does not lead to the cause.
 //
-//	make build && ./deploy/prometheus/install.sh && go run ./deploy/faults
+//	make faults
 //
 // Alerts are those of deploy/prometheus but for their `for`, which is five
 // seconds here. A disk is filled on a small tmpfs, for which it wants to be root.
@@ -15,6 +15,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -23,7 +25,9 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -44,12 +48,13 @@ type fault struct {
 	name    string
 	worker  []string // flags of the worker that has it
 	plant   func() error
-	later   bool     // planted when the worker is at work, not before it begins
-	alerts  []string // that must fire
-	panel   string   // expression of a panel that shows it
-	log     string   // in the worker's log
-	doctor  []string // in what doctor says
-	runbook []string // that lead there
+	later   bool      // planted when the worker is at work, not before it begins
+	alerts  []string  // that must fire
+	panel   [2]string // that shows it: dashboard and title, which a runbook names
+	shows   string    // in what it shows
+	log     string    // in the worker's log
+	doctor  []string  // in what doctor says
+	runbook []string  // that lead there
 	mend    func() error
 }
 
@@ -77,40 +82,46 @@ func run(ctx context.Context) error {
 		{name: "A NATS server is dead", later: true,
 			plant:   func() error { return f.kill("nats-1") },
 			alerts:  []string{"NatsServerDown"},
-			panel:   `min by (server) (pecrawler_nats_server_reachable) == 0`,
+			panel:   [2]string{"Queue and store", "NATS servers"},
+			shows:   `server=127.0.0.1:` + f.nats[1] + `: 0`,
 			doctor:  []string{"FAIL  queue", "the server 127.0.0.1:" + f.nats[1] + " takes no connection"},
 			runbook: []string{"docs/runbooks/NatsServerDown.md"},
 			mend:    func() error { return f.startNATS(1) }},
 		{name: "The disk of the evidence is full", worker: []string{"--evidence", disk}, later: true,
 			plant:   func() error { return fill(disk) },
 			alerts:  []string{"DiskFilling", "ProcessDown"},
-			panel:   `min_over_time(pecrawler_disk_free_bytes{folder="evidence"}[5m])`,
+			panel:   [2]string{"Queue and store", "Disk"},
+			shows:   `folder=evidence`,
 			log:     "the evidence could not be kept",
-			doctor:  []string{"FAIL  disk", "no space left on device"},
+			doctor:  []string{"FAIL  evidence", "no space left on device", "FAIL  disk", "MiB are free at " + disk},
 			runbook: []string{"docs/runbooks/DiskFilling.md", "docs/runbooks/EvidenceFailing.md"},
 			mend:    func() error { return syscall.Unmount(disk, 0) }},
 		{name: "Chromium is given --no-zygote, which its sandbox cannot do without", worker: []string{"--chrome", wrapper},
 			plant:   func() error { return wrap(wrapper, chrome, "--no-zygote") },
 			alerts:  []string{"ProcessDown"},
-			panel:   `up{job="pecrawler"} == 0`,
+			panel:   [2]string{"Fleet", "Processes that answer"},
+			shows:   `: 0`,
 			log:     "Zygote cannot be disabled if sandbox is enabled",
 			doctor:  []string{"FAIL  browser", "Zygote cannot be disabled if sandbox is enabled"},
 			runbook: []string{"docs/runbooks/ProcessDown.md"}},
 		{name: "Chromium is given --no-sandbox", worker: []string{"--chrome", wrapper},
 			plant:   func() error { return wrap(wrapper, chrome, "--no-sandbox") },
 			alerts:  []string{"ProcessDown"},
-			panel:   `up{job="pecrawler"} == 0`,
+			panel:   [2]string{"Fleet", "Processes that answer"},
+			shows:   `: 0`,
 			log:     "without its sandbox",
 			doctor:  []string{"FAIL  browser", "--no-sandbox"},
 			runbook: []string{"docs/runbooks/ProcessDown.md"}},
 		{name: "--proxy leads to a port where nothing listens", worker: []string{"--proxy", "http://127.0.0.1:1"},
 			alerts:  []string{"MostSitesUnreachable"},
-			panel:   `topk(1, sum by (reason) (pecrawler_crawler_egress_refused_total))`,
+			panel:   [2]string{"Fleet", "Connections not made"},
+			shows:   `reason=upstream`,
 			doctor:  []string{"FAIL  names", "the proxy does not answer"},
 			runbook: []string{"docs/runbooks/MostSitesUnreachable.md"}},
 		{name: "--proxy leads to something that is no proxy", worker: []string{"--proxy", "http://127.0.0.1:" + f.nats[0]},
 			alerts:  []string{"MostSitesUnreachable"},
-			panel:   `topk(1, sum by (reason) (pecrawler_crawler_egress_refused_total))`,
+			panel:   [2]string{"Fleet", "Connections not made"},
+			shows:   `reason=upstream`,
 			doctor:  []string{"FAIL  names", "is no http proxy"},
 			runbook: []string{"docs/runbooks/MostSitesUnreachable.md"}},
 	}
@@ -118,11 +129,19 @@ func run(ctx context.Context) error {
 		return err
 	}
 	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=64m"); err != nil {
-		fmt.Printf("The full disk is left out: a small one wants root (%v).\n", err)
+		fmt.Printf("The full disk is left out: a small one wants root (%v).\n\n", err)
 		faults = slices.DeleteFunc(faults, func(x fault) bool { return slices.Contains(x.worker, disk) })
 	} else {
 		defer syscall.Unmount(disk, 0)
 	}
+	version, _ := exec.Command(chrome, "--version").Output() // as it says of itself; it is only shown
+	fmt.Printf(`# A fleet with something wrong
+
+Made by `+"`make faults`"+`, as root, on %s (%d cores, %s). Three NATS servers, a collector, a worker of two visits at a time and Prometheus, which scrapes each
+second; alerts are those of deploy/prometheus but for their `+"`for`"+`, which is five seconds. Each fault is planted in a sweep of 300 sites of the test web; the worker is started
+again when it ends, and Prometheus is a new one each time. [operate.md](operate.md#from-alert-to-cause) says how to go on.
+
+`, time.Now().UTC().Format("2 January 2006"), runtime.NumCPU(), strings.TrimSpace(string(version)))
 	var wrong []error
 	for i, x := range faults {
 		if err := f.try(ctx, i, x); err != nil {
@@ -138,9 +157,9 @@ func run(ctx context.Context) error {
 
 // try plants a fault and shows what says so.
 func (f *fleet) try(ctx context.Context, i int, x fault) (err error) {
-	soon, stop := context.WithTimeout(ctx, 4*time.Minute) // what is to be seen is seen by then
+	soon, stop := context.WithTimeout(ctx, 8*time.Minute) // a limit for a busy machine: on a quiet one all is seen in three
 	defer stop()
-	fmt.Printf("### %s\n\n", x.name)
+	fmt.Printf("## %s\n\n", x.name)
 	sweep := fmt.Sprintf("fault-%d", i)
 	if err := f.pecrawler(ctx, "launch", "--nats", f.url(), "--name", sweep, "--agree-after", "0s", filepath.Join(f.dir, "sites.csv")); err != nil {
 		return err
@@ -169,26 +188,33 @@ func (f *fleet) try(ctx context.Context, i int, x fault) (err error) {
 	}
 	begin := time.Now()
 	var missing []error
+	fired := map[string]bool{} // some end when the process that they are about has ended
 	for _, a := range x.alerts {
-		if err := f.until(soon, `ALERTS{alertname="`+a+`", alertstate="firing"}`); err != nil {
+		if err := f.fires(soon, a, fired); err != nil {
 			missing = append(missing, fmt.Errorf("the alert %s does not fire", a))
 		}
 	}
-	fmt.Printf("Alerts after %.0f s:\n\n", time.Since(begin).Seconds())
-	for _, a := range f.firing(ctx) {
+	fmt.Printf("Alerts, all within %.0f s:\n\n", time.Since(begin).Seconds())
+	for _, a := range slices.Sorted(maps.Keys(fired)) {
 		fmt.Printf("- %s\n", a)
 	}
-	fmt.Printf("\nPanel: `%s`\n\n", x.panel)
-	shown := f.ask(ctx, x.panel)
+	fmt.Printf("\nRunbook: %s.\n\nDashboard *%s*, \"%s\", when they had fired:\n\n", strings.Join(x.runbook, ", "), x.panel[0], x.panel[1])
+	shown, err := f.graph(ctx, x.panel)
+	if err != nil {
+		return err
+	}
 	for _, s := range shown {
 		fmt.Printf("    %s\n", s)
 	}
-	if len(shown) == 0 {
-		missing = append(missing, errors.New("the panel is empty"))
+	if !strings.Contains(strings.Join(shown, "\n")+"\n", x.shows) {
+		missing = append(missing, fmt.Errorf("the panel does not show %q", x.shows))
+	}
+	if !named(x.runbook, x.panel) {
+		missing = append(missing, errors.New("no runbook names the panel"))
 	}
 	f.stop("worker")
 	words := lastWords(filepath.Join(f.dir, "worker.log"), x.log)
-	fmt.Printf("\nLog of the worker:\n\n    %s\n", words)
+	fmt.Printf("\nLog of the worker:\n\n    %s\n", strings.ReplaceAll(words, f.dir, "DIR"))
 	if !strings.Contains(words, x.log) {
 		missing = append(missing, fmt.Errorf("the log does not say %q", x.log))
 	}
@@ -196,7 +222,7 @@ func (f *fleet) try(ctx context.Context, i int, x fault) (err error) {
 	fmt.Printf("\n`pecrawler doctor` with the worker's flags:\n\n")
 	for line := range strings.Lines(string(out)) {
 		if !strings.HasPrefix(line, "ok ") && !strings.HasPrefix(line, "note ") {
-			fmt.Printf("    %s", line)
+			fmt.Printf("    %s", strings.ReplaceAll(line, f.dir, "DIR"))
 		}
 	}
 	for _, d := range x.doctor {
@@ -204,7 +230,7 @@ func (f *fleet) try(ctx context.Context, i int, x fault) (err error) {
 			missing = append(missing, fmt.Errorf("doctor does not say %q", d))
 		}
 	}
-	fmt.Printf("\nRunbook: %s\n\n", strings.Join(x.runbook, ", "))
+	fmt.Println()
 	if x.mend != nil {
 		if err := x.mend(); err != nil {
 			missing = append(missing, err)
@@ -401,33 +427,101 @@ func (f *fleet) pecrawler(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// ask asks Prometheus; each series of the answer is a line.
-func (f *fleet) ask(ctx context.Context, expr string) (out []string) {
-	var answer struct {
-		Data struct {
-			Result []struct {
-				Metric map[string]string
-				Value  [2]any
+// series are what Prometheus answers with.
+type series []struct {
+	Metric map[string]string
+	Value  [2]any   // of a query
+	Values [][2]any // of a query of a time
+}
+
+func (f *fleet) ask(ctx context.Context, path string, form url.Values) series {
+	var answer struct{ Data struct{ Result series } }
+	f.get(ctx, path+"?"+form.Encode(), &answer)
+	return answer.Data.Result
+}
+
+// graph is what a panel of deploy/grafana shows of the last five minutes, a line of
+// text for each line of the graph: its name, its last value, and between which it was.
+func (f *fleet) graph(ctx context.Context, panel [2]string) (out []string, err error) {
+	exprs, err := expressions(panel)
+	if err != nil {
+		return nil, err
+	}
+	for _, expr := range exprs {
+		expr = strings.ReplaceAll(expr, "$__rate_interval", "1m")
+		now := time.Now()
+		for _, s := range f.ask(ctx, "query_range", url.Values{"query": {expr}, "start": {fmt.Sprint(now.Add(-5 * time.Minute).Unix())}, "end": {fmt.Sprint(now.Unix())}, "step": {"1"}}) {
+			var labels []string
+			for k, v := range s.Metric {
+				if !strings.HasPrefix(k, "__") && k != "job" {
+					labels = append(labels, k+"="+v)
+				}
+			}
+			slices.Sort(labels)
+			var all []float64
+			for _, v := range s.Values {
+				if text, _ := v[1].(string); text != "" {
+					if n, err := strconv.ParseFloat(text, 64); err == nil && !math.IsNaN(n) {
+						all = append(all, n)
+					}
+				}
+			}
+			if len(all) > 0 {
+				out = append(out, fmt.Sprintf("%s: %.3g (from %.3g to %.3g)", strings.Join(labels, " "), all[len(all)-1], slices.Min(all), slices.Max(all)))
 			}
 		}
 	}
-	f.get(ctx, "query?query="+url.QueryEscape(expr), &answer)
-	for _, r := range answer.Data.Result {
-		var labels []string
-		for k, v := range r.Metric {
-			if !strings.HasPrefix(k, "__") && k != "job" {
-				labels = append(labels, k+"="+v)
+	slices.Sort(out)
+	return out, nil
+}
+
+// expressions are those of a panel.
+func expressions(panel [2]string) (out []string, err error) {
+	files, err := filepath.Glob("deploy/grafana/dashboards/*.json")
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		var doc struct {
+			Title  string
+			Panels []struct {
+				Title   string
+				Targets []struct{ Expr string }
 			}
 		}
-		slices.Sort(labels)
-		out = append(out, fmt.Sprintf("%s: %v", strings.Join(labels, " "), r.Value[1]))
+		if err := json.Unmarshal(raw, &doc); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		for _, p := range doc.Panels {
+			if doc.Title != "pecrawler: "+panel[0] || p.Title != panel[1] {
+				continue
+			}
+			for _, t := range p.Targets {
+				out = append(out, t.Expr)
+			}
+		}
 	}
-	return out
+	if len(out) == 0 {
+		return nil, fmt.Errorf("there is no panel %q on a dashboard %q", panel[1], panel[0])
+	}
+	return out, nil
+}
+
+// named tells whether one of the runbooks leads to a panel.
+func named(runbooks []string, panel [2]string) bool {
+	return slices.ContainsFunc(runbooks, func(file string) bool {
+		raw, err := os.ReadFile(file)
+		return err == nil && strings.Contains(string(raw), fmt.Sprintf("*%s*, %q", panel[0], panel[1]))
+	})
 }
 
 // until waits for an expression to have an answer.
 func (f *fleet) until(ctx context.Context, expr string) error {
-	for len(f.ask(ctx, expr)) == 0 {
+	for len(f.ask(ctx, "query", url.Values{"query": {expr}})) == 0 {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -435,6 +529,25 @@ func (f *fleet) until(ctx context.Context, expr string) error {
 		}
 	}
 	return nil
+}
+
+// fires waits for an alert, and notes all that fire meanwhile.
+func (f *fleet) fires(ctx context.Context, alert string, fired map[string]bool) error {
+	for {
+		for _, said := range f.firing(ctx) {
+			fired[said] = true
+		}
+		for said := range fired {
+			if strings.HasPrefix(said, alert+" ") {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // firing are the alerts that fire now, with what they say.
