@@ -9,7 +9,8 @@
 # make frontend                the style sheet of the review page, after a change of review/frontend
 # make train                   what the classifier was taught, made again from npm packages and our own grammars
 # make image-check              builds the image without a registry and runs every role in it (Debian's podman and buildah, as root; minutes)
-# make faults                   breaks a small fleet on purpose and shows what says so: docs/operate.md
+# make compose-check            starts deploy/compose with the test web in it, without a registry, and looks at every part: docs/dashboards.md (as root)
+# make faults                   docs/faults.md: breaks a small fleet on purpose and shows what says so (root; ten minutes)
 # make eval [DATA=folder] [SWEEP=folder] [DECISIONS=file]   docs/accuracy.md and docs/model-card.md; with the labelled sets of a folder,
 #                              sweeps of the test web, and what reviewers decided
 # make lab-check               is the truth of the test web true? asked of another driver
@@ -17,7 +18,7 @@ OUT   ?= pecrawler-data
 FLAGS ?=
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: sweep review test check build setup bench soak repeat chaos score tour record image-check faults lab-check frontend train eval
+.PHONY: sweep review test check build setup bench soak repeat chaos score tour record image-check compose-check faults lab-check frontend train eval
 sweep: build
 	@if [ -n "$(SITES)" ]; then exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) "$(SITES)"; else exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) --lab; fi
 
@@ -34,7 +35,7 @@ test: setup
 	@./deploy/prometheus/install.sh
 	@./deploy/postgres/install.sh
 	go test -timeout 30m ./...
-	cd deploy/check && go test ./...
+	cd deploy/check && go test -count=1 ./...
 	cd review/openapi && go test ./...
 
 check: setup
@@ -79,9 +80,15 @@ record:
 image-check:
 	@./deploy/image/check.sh
 
+compose-check: setup
+	@./deploy/image/install.sh
+	@./deploy/compose/check.sh
+
+# What was missed is written down too, and then it fails.
 faults: build
 	@./deploy/prometheus/install.sh
-	@go run ./deploy/faults
+	@go run ./deploy/faults > docs/faults.md.new; status=$$?; \
+	if [ -s docs/faults.md.new ]; then mv docs/faults.md.new docs/faults.md; cat docs/faults.md; else rm docs/faults.md.new; fi; exit $$status
 
 CHECK_FLAGS ?= --jobs 6
 lab-check: build

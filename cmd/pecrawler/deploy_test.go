@@ -381,7 +381,6 @@ func TestDeployedFlags(t *testing.T) {
 	}
 	var compose struct {
 		Services map[string]struct{ Command, Entrypoint []string }
-		Configs  map[string]struct{ Content string }
 	}
 	read("../../deploy/compose/compose.yaml", &compose)
 	var second struct {
@@ -406,9 +405,16 @@ func TestDeployedFlags(t *testing.T) {
 	if tried < 4 {
 		t.Errorf("only %d services of compose.yaml run the program", tried)
 	}
-	for _, c := range []string{"work", "collect", "launch"} {
-		settings(c, "compose.yaml, configs", compose.Configs["nats"].Content)
+	var beside struct {
+		Services map[string]struct{ Command []string }
 	}
+	read("../../deploy/compose/lab.yaml", &beside)
+	try("lab.yaml, lab", beside.Services["lab"].Command)
+	for _, c := range []string{"collect", "launch"} {
+		settings(c, "../../deploy/compose/settings/nats.yaml", "")
+	}
+	settings("work", "../../deploy/compose/settings/worker.yaml", "")
+	settings("work", "../../deploy/compose/settings/lab.yaml", "")
 	settings("review", "../../deploy/compose/people.yaml", "")
 	settings("work", "../../deploy/kubernetes/base/settings-worker.yaml", "")
 	settings("collect", "../../deploy/kubernetes/base/settings-desk.yaml", "")

@@ -17,9 +17,10 @@ func labCmd(ctx context.Context, e env, args []string) error {
 	if len(args) > 0 && args[0] == "score" {
 		return labScore(ctx, e, args[1:])
 	}
-	requests := ""
+	requests, caFile := "", filepath.Join(os.TempDir(), fmt.Sprintf("pecrawler-lab-ca-%d.pem", os.Getpid()))
 	o, rest, err := parseWith(e, "lab", forServe|forLab, args, func(fs *flag.FlagSet) {
 		fs.StringVar(&requests, "requests", "", "`file` for a line of JSON a request: who asked which site, and when")
+		fs.StringVar(&caFile, "ca-to", caFile, "`file` for the certificate authority of the test web, which visitors have to trust")
 	})
 	if err != nil {
 		return err
@@ -40,7 +41,7 @@ func labCmd(ctx context.Context, e env, args []string) error {
 		defer f.Close()
 		cfg.Requests = f
 	}
-	web, ca, err := startLab(cfg, filepath.Join(os.TempDir(), fmt.Sprintf("pecrawler-lab-ca-%d.pem", os.Getpid())))
+	web, ca, err := startLab(cfg, caFile)
 	if err != nil {
 		return err
 	}

@@ -105,6 +105,14 @@ func TestCompose(t *testing.T) {
 	} else if r := p.Services["review"]; !slices.Contains(r.Command, desk.Ipam.Config[0].Gateway+"/32") || r.NetworkMode == "host" {
 		t.Errorf("review lets in others than the machine itself, %s: %v", desk.Ipam.Config[0].Gateway, r.Command)
 	}
+	for name, c := range p.Configs {
+		if c.Content != "" {
+			t.Errorf("the config %s is text, which compose refuses where the root is read-only", name)
+		}
+		if _, err := os.Stat(c.File); err != nil {
+			t.Error(err)
+		}
+	}
 	if !p.Networks["inner"].Internal {
 		t.Error("the inner network has a way out")
 	}
@@ -119,6 +127,25 @@ func TestCompose(t *testing.T) {
 	}
 	if _, err := loadCompose(t, wrong); err == nil {
 		t.Error("a misspelt field was planted and not found")
+	}
+}
+
+// TestComposeLab: beside the test web, nothing of the fleet reaches the internet.
+func TestComposeLab(t *testing.T) {
+	p, err := loadCompose(t, "../compose/compose.yaml", "../compose/lab.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, n := range p.Networks {
+		if !n.Internal && name != "desk" {
+			t.Errorf("the network %s has a way out", name)
+		}
+	}
+	if s := p.Services["lab"]; !s.ReadOnly || len(s.CapAdd) > 0 || len(s.Ports) > 0 {
+		t.Error("lab: want read_only, no capability and no port")
+	}
+	if c := p.Services["worker"].Configs; len(c) != 1 || c[0].Source != "lab" {
+		t.Errorf("the worker has the settings %v", c)
 	}
 }
 

@@ -2,6 +2,10 @@
 # Makes the keys that are missing in keys/, then starts everything. Needs docker
 # with compose, openssl and Go (for nk, which makes keys of NATS). Run again
 # after a change: what exists is left as it is.
+#
+#   ./up.sh          a fleet for sites of the internet
+#   ./up.sh lab      a fleet that sees the test web only, and sweeps it: to try it (make setup first)
+#   ./up.sh keys     the keys alone
 set -eu
 cd "$(dirname "$0")"
 mkdir -p keys
@@ -44,4 +48,11 @@ chmod 600 ca.key
 
 [ "${1:-}" = keys ] && exit 0
 cd ..
-exec docker compose up --detach --build "$@"
+if [ "${1:-}" != lab ]; then
+	exec docker compose up --detach --build "$@"
+fi
+shift
+export COMPOSE_FILE="compose.yaml:lab.yaml${MORE:+:$MORE}"
+docker compose up --detach --wait ${BUILD---build} "$@"
+docker compose exec -T lab bash -c 'exec 3<>/dev/tcp/127.0.0.1/3128 && printf "GET /sites.csv HTTP/1.0\r\n\r\n" >&3 && cat <&3' | tr -d '\r' | sed '1,/^$/d' >lists/lab.csv
+exec docker compose run --rm -T launch /lists/lab.csv --name "lab-$(date -u +%Y%m%d-%H%M%S)" --agree-after 0s

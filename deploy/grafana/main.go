@@ -2,7 +2,7 @@
 // module of its own, so that the program does not depend on Grafana's SDK:
 //
 //	cd deploy/grafana && go run .
-//	go run . http://127.0.0.1:9090 [2026-01-31T12:00:00Z]   has every panel data, at that Prometheus?
+//	go run . http://127.0.0.1:9090 [2026-01-31T12:00:00Z]   what every panel shows, at that Prometheus: docs/dashboards.md
 package main
 
 import (
@@ -43,8 +43,11 @@ func main() {
 				os.Exit(2)
 			}
 		}
-		asked, faults := ask(os.Args[1], end)
-		fmt.Printf("%d expressions, %d without data or wrong\n%s\n", asked, len(faults), strings.Join(faults, "\n"))
+		fmt.Printf("# What the dashboards show\n\n"+
+			"Made by `make compose-check` of a fleet in containers that sweeps the test web, on %s: each panel's expression, put to the fleet's Prometheus over ten minutes in steps of 15 s "+
+			"(`$__rate_interval` is a minute). Nothing here was looked at in Grafana, which was not to be had. Units are those of the panel; names of series are as in its legend.\n\n", end.UTC().Format("2 January 2006"))
+		asked, faults := ask(os.Stdout, os.Args[1], end)
+		fmt.Fprintf(os.Stderr, "%d expressions, %d without data or wrong\n%s", asked, len(faults), strings.Join(append(faults, ""), "\n"))
 		if len(faults) > 0 {
 			os.Exit(1)
 		}
