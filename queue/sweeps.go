@@ -457,6 +457,16 @@ func (q *Queue) Ask(ctx context.Context, c Command) error {
 	return q.publish(ctx, kindControl, c.Sweep, c.Site, fmt.Sprintf("control/%s/%s/%s/%d", c.Sweep, c.Do, pc.SiteKey(c.Site), c.At.UnixNano()), c)
 }
 
+// ListsComing tells whether parts of lists are stored that nobody has taken in yet.
+func (q *Queue) ListsComing(ctx context.Context) (bool, error) {
+	cons, err := q.js.Consumer(ctx, streamLists, collect)
+	if err != nil {
+		return false, fmt.Errorf("read %s: %w", streamLists, err)
+	}
+	info := cons.CachedInfo()
+	return info.NumPending > 0 || info.NumAckPending > 0, nil
+}
+
 // Handler is what is done with what comes for whoever gives the last words. A
 // message counts as handled when its function returns nil; otherwise, and after
 // a crash, it comes again, so each of them must bear to be called twice.

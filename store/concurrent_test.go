@@ -85,6 +85,70 @@ func testTwoProcesses(t *testing.T, place string) {
 	}
 }
 
+// That nobody visited a site is said by who ends a sweep early, perhaps while
+// another process stores what somebody saw there: what was seen stands, in
+// whichever order they come.
+func TestNotVisitedReplacesNothingSeen(t *testing.T) { both(t, testNotVisited) }
+
+func testNotVisited(t *testing.T, place string) {
+	s, _ := open(t, place)
+	two, err := store.Open(t.Context(), place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer two.Close()
+	ctx := context.WithoutCancel(t.Context())
+	unseen := func(site, reason string) pc.Verdict {
+		return pc.Verdict{Sweep: "s1", Site: site, Overall: pc.NotAssessed, Outcome: pc.Excluded, Reason: reason}
+	}
+	seen := func(site string) pc.Verdict {
+		v := word(site, 1, "clear", 1)
+		v.Visit, v.Visits = 1, 1
+		return v
+	}
+	is := func(site string, want error, outcome pc.Outcome, reason string) {
+		t.Helper()
+		got, err := s.Word(ctx, "s1", site)
+		if !errors.Is(err, want) || got.Outcome != outcome || got.Reason != reason {
+			t.Errorf("the word on %s: %s %q, %v; want %s %q, %v", site, got.Outcome, got.Reason, err, outcome, reason, want)
+		}
+	}
+	// A result without a word yet, a word, and one after the other.
+	if err := errors.Join(s.PutResult(ctx, seen("result.example")), two.PutWord(ctx, unseen("result.example", "cancelled"))); err != nil {
+		t.Fatal(err)
+	}
+	is("result.example", store.ErrNotFound, "", "")
+	if err := errors.Join(s.PutWord(ctx, seen("word.example")), two.PutWord(ctx, unseen("word.example", "cancelled"))); err != nil {
+		t.Fatal(err)
+	}
+	is("word.example", nil, pc.Assessed, "")
+	if err := errors.Join(s.PutWord(ctx, unseen("none.example", "cancelled")), two.PutWord(ctx, unseen("none.example", "deadline"))); err != nil {
+		t.Fatal(err)
+	}
+	is("none.example", nil, pc.Excluded, "cancelled")
+	if err := errors.Join(two.PutResult(ctx, seen("none.example")), two.PutWord(ctx, seen("none.example"))); err != nil {
+		t.Fatal(err)
+	}
+	is("none.example", nil, pc.Assessed, "")
+	// At the same time.
+	for i := range 30 {
+		site := fmt.Sprintf("race%d.example", i)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := s.PutWord(ctx, unseen(site, "deadline")); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Go(func() {
+			if err := errors.Join(two.PutResult(ctx, seen(site)), two.PutWord(ctx, seen(site))); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Wait()
+		is(site, nil, pc.Assessed, "")
+	}
+}
+
 // A word that changes while somebody decides on it: either the decision speaks of
 // the word that there was and the new one came after, or it is refused.
 func TestWordChangesWhileSomebodyDecides(t *testing.T) { both(t, testWordChanges) }

@@ -34,7 +34,7 @@ func open(t testing.TB, place string) (*store.Store, *sql.DB) {
 }
 
 func word(site string, rank int, strength string, check int) pc.Verdict {
-	return pc.Verdict{Sweep: "s1", Site: site, Rank: rank, Sector: "news", Overall: pc.Flagged, Outcome: pc.Assessed, Banner: pc.BannerSummary{CMP: "onetrust"}, Times: pc.Times{Last: time.Unix(100, 0)},
+	return pc.Verdict{Sweep: "s1", Site: site, Visits: 1, Rank: rank, Sector: "news", Overall: pc.Flagged, Outcome: pc.Assessed, Banner: pc.BannerSummary{CMP: "onetrust"}, Times: pc.Times{Last: time.Unix(100, 0)},
 		Findings: []pc.Finding{{Rule: fmt.Sprintf("rule-%d", check), Status: "stable", Outcome: pc.Fail, Strength: strength, Check: check, Confidence: 0.9}, {Rule: "other", Status: "stable", Outcome: pc.Pass, Check: 2}}}
 }
 

@@ -265,15 +265,23 @@ func (s *Store) verdicts(ctx context.Context, query string, args ...any) ([]pc.V
 }
 
 // PutWord stores the last word on a site. It replaces one of as many visits or
-// fewer; two collectors may come to different ones at the same time.
+// fewer; two collectors may come to different ones at the same time. A word of no
+// visit, that nobody looked at the site, is stored only where there is neither a
+// word nor a result: whoever says it may not know yet what another has taken in.
 func (s *Store) PutWord(ctx context.Context, v pc.Verdict) error {
 	raw, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encode the word on %s: %w", v.Site, err)
 	}
+	put := `INSERT INTO word (sweep, site, overall, outcome, reason, cmp, rank, verdict, visits) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		ON CONFLICT (sweep, site) DO UPDATE SET overall = excluded.overall, outcome = excluded.outcome, reason = excluded.reason, cmp = excluded.cmp, verdict = excluded.verdict, visits = excluded.visits WHERE word.visits <= excluded.visits`
+	if v.Visits == 0 {
+		put = `INSERT INTO word (sweep, site, overall, outcome, reason, cmp, rank, verdict, visits)
+			SELECT $1, $2, $3, $4, $5, $6, CAST($7 AS BIGINT), $8, CAST($9 AS BIGINT) WHERE NOT EXISTS (SELECT 1 FROM result WHERE sweep = $1 AND site = $2)
+			ON CONFLICT (sweep, site) DO NOTHING`
+	}
 	return s.tx(ctx, "store the word on "+v.Site, func(tx *sql.Tx) error {
-		n, err := changed(tx.ExecContext(ctx, `INSERT INTO word (sweep, site, overall, outcome, reason, cmp, rank, verdict, visits) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-			ON CONFLICT (sweep, site) DO UPDATE SET overall = excluded.overall, outcome = excluded.outcome, reason = excluded.reason, cmp = excluded.cmp, verdict = excluded.verdict, visits = excluded.visits WHERE word.visits <= excluded.visits`,
+		n, err := changed(tx.ExecContext(ctx, put,
 			v.Sweep, v.Site, string(v.Overall), string(v.Outcome), text(v.Reason), text(v.Banner.CMP), v.Rank, string(raw), v.Visits))
 		if err != nil || n == 0 {
 			return err

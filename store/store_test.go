@@ -37,7 +37,7 @@ func testStore(t *testing.T, place string) {
 	if rs, err := s.Results(ctx, "s1", "b.example"); err != nil || len(rs) != 1 || rs[0].Reason != "first" {
 		t.Errorf("Results: %+v, %v", rs, err)
 	}
-	word := pc.Verdict{Sweep: "s1", Site: "b.example", Overall: pc.Flagged, Outcome: pc.Assessed, Findings: []pc.Finding{{Rule: "pre-ad-storage", Outcome: pc.Fail}}}
+	word := pc.Verdict{Sweep: "s1", Site: "b.example", Visits: 1, Overall: pc.Flagged, Outcome: pc.Assessed, Findings: []pc.Finding{{Rule: "pre-ad-storage", Outcome: pc.Fail}}}
 	for range 2 {
 		if err := s.PutWord(ctx, word); err != nil {
 			t.Fatal(err)
@@ -93,7 +93,7 @@ func testStore(t *testing.T, place string) {
 		}
 	}
 	for site, outcome := range map[string]pc.Outcome{"c.example": pc.Unreachable, "d.example": pc.NotASite} {
-		v := pc.Verdict{Sweep: "s1", Site: site, Visit: 1, Overall: pc.NotAssessed, Outcome: outcome, Findings: []pc.Finding{{Rule: "visit", Outcome: pc.Unavailable}}}
+		v := pc.Verdict{Sweep: "s1", Site: site, Visit: 1, Visits: 1, Overall: pc.NotAssessed, Outcome: outcome, Findings: []pc.Finding{{Rule: "visit", Outcome: pc.Unavailable}}}
 		if err := errors.Join(s.PutResult(ctx, v), s.PutWord(ctx, v)); err != nil {
 			t.Fatal(err)
 		}

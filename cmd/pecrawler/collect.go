@@ -144,6 +144,10 @@ func (f *fleet) of(ctx context.Context, id string) (*follower, error) {
 	}
 	c := &follower{collector: newCollector(f.queue, f.store, sw, time.Duration(s.AgreeAfter), f.log), changed: true}
 	c.how = cutShort(s)
+	c.cut = func(ctx context.Context) (bool, error) {
+		s, err := f.queue.Sweep(ctx, id)
+		return cutShort(s) != "", err
+	}
 	c.over.Store(c.how != "")
 	f.sweeps[id] = c
 	return c, nil
@@ -321,7 +325,7 @@ func (f *fleet) lookAt(ctx context.Context, c *follower, st queue.State) error {
 				return err
 			}
 			c.lingers = false
-			return f.queue.End(ctx, st.Sweep.ID)
+			return f.closed(ctx, c)
 		}
 		return nil
 	}
@@ -363,6 +367,16 @@ func (f *fleet) end(ctx context.Context, c *follower, how queue.Ending) error {
 			return err
 		}
 	}
+	if err := f.closed(ctx, c); err != nil {
+		return err
+	}
+	f.log.Info("a sweep has ended", "sweep", id, "how", how)
+	return f.tell(ctx, c, how)
+}
+
+// closed writes down what became of a sweep, of which no visit is handed out any more.
+func (f *fleet) closed(ctx context.Context, c *follower) error {
+	id := c.sweep.ID
 	if err := f.queue.End(ctx, id); err != nil {
 		return err
 	}
@@ -373,11 +387,7 @@ func (f *fleet) end(ctx context.Context, c *follower, how queue.Ending) error {
 	if err := writeVerdicts(ctx, f.store, id, filepath.Join(dir, id+".jsonl")); err != nil {
 		return err
 	}
-	if err := f.store.Finish(ctx, id, time.Now().UTC()); err != nil {
-		return err
-	}
-	f.log.Info("a sweep has ended", "sweep", id, "how", how)
-	return f.tell(ctx, c, how)
+	return f.store.Finish(ctx, id, time.Now().UTC())
 }
 
 // piece is how many words are given at a time: meanwhile no other sweep is
@@ -428,9 +438,18 @@ func (f *fleet) early(ctx context.Context, c *follower, how queue.Ending) (all b
 	if err != nil {
 		return false, err
 	}
+	if s.Listed == 0 { // the launch is not over, or has broken off: how many there will be is not known
+		if coming, err := f.queue.ListsComing(ctx); err != nil || coming {
+			return false, err
+		}
+	}
 	counts, err := f.store.Counts(ctx, id)
 	if err != nil || counts.Sites < s.Listed {
 		return false, err
+	}
+	if counts.Done < counts.Sites { // another collector took in a result that was not known here
+		c.begun = false
+		return false, nil
 	}
 	return true, nil
 }
@@ -439,6 +458,13 @@ func (f *fleet) early(ctx context.Context, c *follower, how queue.Ending) (all b
 func (c *follower) notVisited(ctx context.Context, s store.Site, how queue.Ending) error {
 	if _, err := c.store.Word(ctx, c.sweep.ID, s.Site); !errors.Is(err, store.ErrNotFound) {
 		return err // it has one
+	}
+	results, err := c.store.Results(ctx, c.sweep.ID, s.Site)
+	if err != nil {
+		return err
+	}
+	if len(results) > 0 { // somebody did, and another collector has taken it in
+		return c.advance(ctx, results)
 	}
 	return c.say(ctx, pipeline.NotVisited(firstVisit(c.sweep.ID, s), string(how)))
 }

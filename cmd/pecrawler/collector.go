@@ -25,6 +25,9 @@ type collector struct {
 	after time.Duration // from a visit that raised suspicion to the next
 	log   *slog.Logger
 
+	// cut asks whether the sweep was cancelled, or its deadline has passed; nil: it cannot be.
+	cut func(ctx context.Context) (bool, error)
+
 	over atomic.Bool   // no further visits are asked for: cancelled, or the deadline has passed
 	word chan struct{} // a last word was given; holds at most one
 
@@ -137,6 +140,15 @@ func made(v pc.Verdict) pc.Visit {
 func (c *collector) advance(ctx context.Context, results []pc.Verdict) error {
 	word, more := rules.Word(results, c.sweep.Agree)
 	last := results[len(results)-1]
+	if more && !c.over.Load() && c.cut != nil {
+		// Asked after the result is stored: another collector that ends the sweep
+		// either finds the result, or has ended it before this.
+		over, err := c.cut(ctx)
+		if err != nil {
+			return err
+		}
+		c.over.Store(over)
+	}
 	if more && !c.over.Load() {
 		at := last.Times.Last // the visit's own time, so that saying it twice asks for the same
 		if at.IsZero() {

@@ -16,6 +16,7 @@ import (
 
 	pc "pecrawler"
 	"pecrawler/queue"
+	"pecrawler/store"
 )
 
 // cluster starts a NATS server on a port of its own.
@@ -330,6 +331,118 @@ func TestASweepThatEndsEarly(t *testing.T) {
 	}
 	if code, _, errs := pecrawler(t.Context(), t, "", "resume", "--nats", url, "cancelled"); code != 1 || !strings.Contains(errs, "cancelled") {
 		t.Errorf("resumed what is over: %d %s", code, errs)
+	}
+}
+
+// A sweep that is cancelled while its list is still being stored has not ended
+// before all of the list that there is was taken in.
+func TestASweepThatIsCancelledWhileItIsLaunched(t *testing.T) {
+	url, out := cluster(t), t.TempDir()
+	q, err := queue.Open(t.Context(), queue.Config{URL: url, Role: queue.Launcher, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	l, err := q.Launch(t.Context(), newSweep("broken-off", 2, 0, queue.DefaultPriority, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(from, to int) {
+		t.Helper()
+		for i := from; i < to; i++ {
+			site := fmt.Sprintf("s%d.example", i)
+			if err := l.Add(t.Context(), queue.Entry{Site: site, URL: "https://" + site + "/", Line: i + 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	add(0, 2000)
+	if err := q.Cancel(t.Context(), "broken-off"); err != nil {
+		t.Fatal(err)
+	}
+	startCollector(t, url, out)
+	waitFor(t, "the sweep has ended", func() bool {
+		st := status(t, url, "broken-off")
+		if st.Ended != "" && st.Sites != 2000 {
+			t.Fatalf("it has ended with %d of 2000 sites", st.Sites)
+		}
+		return st.Ended == queue.EndedCancelled
+	})
+	if n := len(words(t, out, "broken-off")); n != 2000 {
+		t.Errorf("%d last words, want 2000", n)
+	}
+	// What comes of the list after all gets its words, too.
+	add(2000, 2005)
+	if _, err := l.Finish(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the rest is told", func() bool { return status(t, url, "broken-off").Done == 2005 })
+	waitFor(t, "the rest is written", func() bool { return len(words(t, out, "broken-off")) == 2005 })
+}
+
+// Two collectors share a sweep that is cancelled, and only one of them knows it
+// already: what somebody saw is the last word, and no further visit is asked for.
+func TestOneOfTwoCollectorsKnowsThatASweepIsOver(t *testing.T) {
+	q, err := queue.Open(t.Context(), queue.Config{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	st, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "s.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	ctx := t.Context()
+	l, err := q.Launch(ctx, newSweep("uk", 2, time.Hour, queue.DefaultPriority, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := []queue.Entry{{Site: "bad1.example", URL: "https://bad1.example/", Line: 1}, {Site: "bad2.example", URL: "https://bad2.example/", Line: 2}}
+	for _, e := range entries {
+		if err := l.Add(ctx, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.Finish(ctx); err != nil {
+		t.Fatal(err)
+	}
+	one, two := newFleet(q, st, t.TempDir(), slog.New(slog.DiscardHandler)), newFleet(q, st, t.TempDir(), slog.New(slog.DiscardHandler))
+	seen := func(site string) pc.Verdict {
+		return pc.Verdict{Schema: pc.VerdictSchema, Sweep: "uk", Site: site, URL: "https://" + site + "/", Visit: 1, Visits: 1, Outcome: pc.Assessed, Overall: pc.Flagged,
+			Times: pc.Times{First: time.Now(), Last: time.Now()}, Findings: []pc.Finding{{Rule: "r", Status: "stable", Outcome: pc.Fail}}}
+	}
+	if err := one.list(ctx, "uk", entries); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := two.of(ctx, "uk"); err != nil { // it has met the sweep, under way
+		t.Fatal(err)
+	}
+	// The other has stored a result when the sweep is cancelled, and is killed there.
+	if err := st.PutResult(ctx, seen("bad1.example")); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Cancel(ctx, "uk"); err != nil {
+		t.Fatal(err)
+	}
+	if err := two.take(ctx, seen("bad2.example")); err != nil {
+		t.Fatal(err)
+	}
+	c, err := one.of(ctx, "uk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.over.Store(true) // as early does
+	for _, e := range entries {
+		if err := c.notVisited(ctx, store.Site{Site: e.Site, URL: e.URL, Line: e.Line}, queue.EndedCancelled); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := st.Word(ctx, "uk", e.Site); err != nil || got.Overall != pc.Review || got.Visits != 1 {
+			t.Errorf("%s: %s after %d visits, %v; want review after 1", e.Site, got.Overall, got.Visits, err)
+		}
+	}
+	if n, err := q.Later(ctx, "uk"); err != nil || n != 0 {
+		t.Errorf("%d further visits were asked for, %v", n, err)
 	}
 }
 
