@@ -27,26 +27,27 @@ func arrows() map[string][]string {
 		"store":             {""},
 		"figures":           {""},
 		"letter":            {},
+		"internal/calendar": {},
 		"internal/ngram":    {},
 		"internal/pgtest":   {},
 		"internal/schema":   {},
 		"internal/sitelist": {},
 		"internal/pipeline": {"", "rules"},
 		"lab":               {"", "figures"},
-		"review":            {"", "evidence", "internal/sitelist", "letter", "store"},
+		"review":            {"", "evidence", "internal/calendar", "internal/sitelist", "letter", "store"},
 		"webhook":           {},
 		"examples/flagged":  {},
 		"examples/webhook":  {},
 		"cmd/bench":         {"", "classifier", "crawler", "lab"},
 		"cmd/train":         {"", "classifier", "evidence", "figures", "internal/ngram", "internal/pipeline", "lab", "rules"},
 		"deploy/faults":     {},
-		"cmd/pecrawler":     {"", "classifier", "crawler", "evidence", "figures", "internal/pipeline", "internal/sitelist", "lab", "letter", "queue", "review", "rules", "store", "webhook"},
+		"cmd/pecrawler":     {"", "classifier", "crawler", "evidence", "figures", "internal/calendar", "internal/pipeline", "internal/sitelist", "lab", "letter", "queue", "review", "rules", "store", "webhook"},
 	}
 }
 
 // pure packages are functions of their input: no network, files, randomness, log or clock.
 func pure() []string {
-	return []string{"", "classifier", "figures", "letter", "rules", "internal/ngram", "internal/pipeline"}
+	return []string{"", "classifier", "figures", "letter", "rules", "internal/calendar", "internal/ngram", "internal/pipeline"}
 }
 
 // owners says which package alone may import a library.

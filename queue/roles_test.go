@@ -115,6 +115,19 @@ func TestRolesCanDoTheirWork(t *testing.T) {
 	}
 	must(queue.Launcher, "pauses", l.Pause(ctx, "test"))
 	must(queue.Launcher, "resumes", l.Resume(ctx, "test"))
+	d, err := l.NewSchedule(ctx, queue.Schedule{Name: "weekly", Priority: 5, Due: time.UnixMilli(1000)})
+	must(queue.Launcher, "begins a schedule", err)
+	must(queue.Launcher, "adds to it", d.Add(ctx, queue.Entry{Site: "a.example"}))
+	s, err := d.Finish(ctx)
+	must(queue.Launcher, "schedules", err)
+	must(queue.Launcher, "changes a schedule", l.ChangeSchedule(ctx, "weekly", func(s *queue.Schedule) error { return nil }))
+	_, err = c.Repeat(ctx, s, s.Due)
+	must(queue.Collector, "launches what is scheduled", err)
+	must(queue.Collector, "notes that", c.ChangeSchedule(ctx, "weekly", func(s *queue.Schedule) error { s.Due = time.Time{}; return nil }))
+	if all, err := c.Schedules(ctx); err != nil || len(all) != 1 || !all[0].Due.IsZero() {
+		t.Errorf("collector: schedules %+v, %v", all, err)
+	}
+	must(queue.Launcher, "removes a schedule", l.RemoveSchedule(ctx, "weekly"))
 	must(queue.Launcher, "asks", l.Ask(ctx, queue.Command{Do: queue.DoRevisit, Sweep: "test", Site: "s0.example"}))
 
 	collect, stop := context.WithCancel(ctx)
@@ -156,7 +169,7 @@ func TestRolesCanDoTheirWork(t *testing.T) {
 	must(queue.Collector, "collects", <-done)
 	must(queue.Collector, "gives last words", c.PublishVerdict(ctx, pc.Verdict{Sweep: "test", Site: "a.example", Visits: 2, Overall: pc.Flagged}))
 	must(queue.Collector, "reports", c.Report(ctx, "test", queue.Progress{Sites: 3}))
-	if all, err := c.Sweeps(ctx); err != nil || len(all) != 1 {
+	if all, err := c.Sweeps(ctx); err != nil || len(all) != 2 {
 		t.Errorf("collector: sweeps %v, %v", all, err)
 	}
 
@@ -241,12 +254,12 @@ func TestRolesCanDoNothingElse(t *testing.T) {
 	before := counts(t, admin)
 	for role, subjects := range map[queue.Role][]string{
 		queue.Worker: {"pecrawler.visit.test.x", "pecrawler.urgent.test.x", "pecrawler.later.test.x", "pecrawler.list.evil.1", "pecrawler.control.test.x", "pecrawler.verdict.test.x", "pecrawler.flagged.test.x",
-			"$KV.pecrawler_sweeps.test", "$KV.pecrawler_progress.test", "$JS.API.STREAM.DELETE.VISITS", "$JS.API.STREAM.PURGE.VISITS", "$JS.API.STREAM.UPDATE.RESULTS",
+			"$KV.pecrawler_sweeps.test", "$KV.pecrawler_progress.test", "$KV.pecrawler_schedules.test", "$JS.API.DIRECT.GET.KV_pecrawler_schedules.$KV.pecrawler_schedules.test", "$JS.API.STREAM.DELETE.VISITS", "$JS.API.STREAM.PURGE.VISITS", "$JS.API.STREAM.UPDATE.RESULTS",
 			"$JS.API.CONSUMER.CREATE.VISITS.thief.pecrawler.visit.test.*", "$JS.API.CONSUMER.CREATE.RESULTS.thief", "$JS.API.CONSUMER.DELETE.VISITS.5-test", "$JS.API.CONSUMER.PAUSE.VISITS.5-test",
 			"$JS.API.CONSUMER.MSG.NEXT.RESULTS.collect", "$JS.API.DIRECT.GET.KV_pecrawler_sweeps.$KV.pecrawler_sweeps.test", "$JS.ACK.RESULTS.collect.1.1.1.1.1"},
 		queue.Launcher: {"pecrawler.visit.test.x", "pecrawler.later.test.x", "pecrawler.result.test.x", "pecrawler.verdict.test.x", "pecrawler.flagged.test.x", "pecrawler.dead.test.x", "$KV.pecrawler_progress.test",
 			"$JS.API.STREAM.DELETE.VISITS", "$JS.API.CONSUMER.CREATE.KV_pecrawler_sweeps.x", "$JS.API.CONSUMER.MSG.NEXT.VISITS.5-test"},
-		queue.Collector: {"pecrawler.result.test.x", "pecrawler.list.evil.1", "pecrawler.control.test.x", "$KV.pecrawler_sweeps.test", "$JS.API.STREAM.DELETE.RESULTS", "$JS.API.CONSUMER.CREATE.RESULTS.x"},
+		queue.Collector: {"pecrawler.result.test.x", "pecrawler.control.test.x", "$KV.pecrawler_schedules.test.list.1", "$JS.API.STREAM.PURGE.KV_pecrawler_schedules", "$JS.API.STREAM.DELETE.RESULTS", "$JS.API.CONSUMER.CREATE.RESULTS.x"},
 		queue.Reviewer:  {"pecrawler.flagged.test.x", "pecrawler.control.test.x", "pecrawler.visit.test.x", "$JS.API.CONSUMER.CREATE.FLAGGED.x", "$JS.API.CONSUMER.MSG.NEXT.VISITS.5-test", "$JS.API.STREAM.INFO.RESULTS"},
 		queue.Exporter:  {"pecrawler.visit.test.x", "pecrawler.result.test.x", "$JS.API.STREAM.DELETE.VISITS", "$JS.API.DIRECT.GET.FLAGGED", "$JS.API.CONSUMER.MSG.NEXT.FLAGGED.review"},
 	} {

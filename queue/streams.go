@@ -24,10 +24,11 @@ const (
 
 // Buckets.
 const (
-	bucketHosts    = "pecrawler_hosts"
-	bucketWaits    = "pecrawler_waits"
-	bucketSweeps   = "pecrawler_sweeps"
-	bucketProgress = "pecrawler_progress"
+	bucketHosts     = "pecrawler_hosts"
+	bucketWaits     = "pecrawler_waits"
+	bucketSweeps    = "pecrawler_sweeps"
+	bucketProgress  = "pecrawler_progress"
+	bucketSchedules = "pecrawler_schedules"
 )
 
 const (
@@ -84,6 +85,7 @@ func (q *Queue) bucketLayout() []jetstream.KeyValueConfig {
 		{Bucket: bucketWaits, TTL: dedup, Replicas: q.replicas},
 		{Bucket: bucketSweeps, Replicas: q.replicas},
 		{Bucket: bucketProgress, Replicas: q.replicas},
+		{Bucket: bucketSchedules, Replicas: q.replicas},
 	}
 }
 

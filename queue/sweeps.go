@@ -87,14 +87,45 @@ const (
 	partBytes   = 256 << 10
 )
 
+// listParts cuts a list into parts.
+type listParts struct {
+	store func(ctx context.Context, n int, data []byte) error // part n, from 1
+	part  []json.RawMessage
+	bytes int
+	n     int // stored
+	sites int
+}
+
+func (l *listParts) add(ctx context.Context, e Entry) error {
+	raw := encode(e)
+	l.part, l.bytes = append(l.part, raw), l.bytes+len(raw)
+	l.sites++
+	if len(l.part) < partEntries && l.bytes < partBytes {
+		return nil
+	}
+	return l.flush(ctx)
+}
+
+func (l *listParts) flush(ctx context.Context) error {
+	if len(l.part) == 0 {
+		return nil
+	}
+	data := encode(struct {
+		Entries []json.RawMessage `json:"entries"`
+	}{l.part})
+	l.n++
+	if err := l.store(ctx, l.n, data); err != nil {
+		return err
+	}
+	l.part, l.bytes = l.part[:0], 0
+	return nil
+}
+
 // Launch is a launch that is being made.
 type Launch struct {
 	q     *Queue
 	sweep Sweep
-	part  []json.RawMessage
-	bytes int
-	parts int
-	sites int
+	parts listParts
 }
 
 // ErrSweepExists means that there is a sweep of that name.
@@ -112,66 +143,51 @@ func (q *Queue) Launch(ctx context.Context, s Sweep) (*Launch, error) {
 		return nil, err
 	}
 	s.Listed = 0
-	old, rev, err := get[Sweep](ctx, kv, s.ID)
-	switch {
-	case errors.Is(err, jetstream.ErrKeyNotFound):
-		if _, err := kv.Create(ctx, s.ID, encode(s)); err != nil {
+	for begun := false; !begun; {
+		old, rev, err := get[Sweep](ctx, kv, s.ID)
+		switch {
+		case errors.Is(err, jetstream.ErrKeyNotFound):
+			_, err = kv.Create(ctx, s.ID, encode(s))
+		case err != nil:
+			return nil, err
+		case old.Listed > 0 || old.Cancelled != nil:
+			return nil, fmt.Errorf("%w: %s, launched on %s; choose another --name", ErrSweepExists, s.ID, old.Created.Format("2 January 2006"))
+		default:
+			s.Created = old.Created
+			_, err = kv.Update(ctx, s.ID, encode(s), rev)
+		}
+		if err != nil && !errors.Is(err, jetstream.ErrKeyExists) { // that is somebody else who launches the same
 			return nil, fmt.Errorf("launch %s: %w", s.ID, err)
 		}
-	case err != nil:
-		return nil, err
-	case old.Listed > 0 || old.Cancelled != nil:
-		return nil, fmt.Errorf("%w: %s, launched on %s; choose another --name", ErrSweepExists, s.ID, old.Created.Format("2 January 2006"))
-	default:
-		s.Created = old.Created
-		if _, err := kv.Update(ctx, s.ID, encode(s), rev); err != nil {
-			return nil, fmt.Errorf("launch %s: %w", s.ID, err)
-		}
+		begun = err == nil
 	}
 	if err := q.Begin(ctx, s.ID, s.Priority); err != nil {
 		return nil, err
 	}
-	return &Launch{q: q, sweep: s}, nil
+	l := &Launch{q: q, sweep: s}
+	l.parts.store = l.send
+	return l, nil
 }
 
 // Add adds a site to the list. No site may be added twice.
-func (l *Launch) Add(ctx context.Context, e Entry) error {
-	raw := encode(e)
-	l.part, l.bytes = append(l.part, raw), l.bytes+len(raw)
-	l.sites++
-	if len(l.part) < partEntries && l.bytes < partBytes {
-		return nil
-	}
-	return l.flush(ctx)
-}
+func (l *Launch) Add(ctx context.Context, e Entry) error { return l.parts.add(ctx, e) }
 
-func (l *Launch) flush(ctx context.Context) error {
-	if len(l.part) == 0 {
-		return nil
-	}
-	data := encode(struct {
-		Entries []json.RawMessage `json:"entries"`
-	}{l.part})
-	l.parts++
+func (l *Launch) send(ctx context.Context, n int, data []byte) error {
 	sum := sha256.Sum256(data)
-	m := nats.NewMsg("pecrawler." + kindList + "." + l.sweep.ID + "." + strconv.Itoa(l.parts))
+	m := nats.NewMsg("pecrawler." + kindList + "." + l.sweep.ID + "." + strconv.Itoa(n))
 	m.Data = data
 	m.Header.Set(schemaHeader, strconv.Itoa(l.q.schema))
 	// The content is part of the id: the launch of another list under the same name is no repetition.
-	if err := l.q.send(ctx, m, kindList, fmt.Sprintf("list/%s/%d/%s", l.sweep.ID, l.parts, hex.EncodeToString(sum[:8]))); err != nil {
-		return err
-	}
-	l.part, l.bytes = l.part[:0], 0
-	return nil
+	return l.q.send(ctx, m, kindList, fmt.Sprintf("list/%s/%d/%s", l.sweep.ID, n, hex.EncodeToString(sum[:8])))
 }
 
 // Finish stores the rest of the list, and how many sites it has.
 func (l *Launch) Finish(ctx context.Context) (sites int, err error) {
-	if err := l.flush(ctx); err != nil {
-		return l.sites, err
+	if err := l.parts.flush(ctx); err != nil {
+		return l.parts.sites, err
 	}
-	return l.sites, l.q.change(ctx, l.sweep.ID, func(s *Sweep) error {
-		s.Listed = l.sites
+	return l.parts.sites, l.q.change(ctx, l.sweep.ID, func(s *Sweep) error {
+		s.Listed = l.parts.sites
 		return nil
 	})
 }

@@ -46,6 +46,7 @@ func collectCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	defer q.Close()
+	reg.MustRegister(newScheduleMetrics(q))
 	url, stop, err := serveMetrics(o, reg, log)
 	if err != nil {
 		return err
@@ -94,6 +95,7 @@ func (f *fleet) run(ctx context.Context) error {
 				return f.take(ctx, pipeline.GivenUp(d.Visit, d.Reason))
 			}})
 	})
+	g.Go(func() error { return (&repeater{f.queue, f.log, time.Now}).run(ctx) })
 	g.Go(func() error {
 		tick := time.NewTicker(2 * time.Second)
 		defer tick.Stop()

@@ -168,7 +168,7 @@ func everyMetric(t *testing.T) map[string][]string {
 	if err := (&options{out: t.TempDir()}).watchMachine(d); err != nil {
 		t.Fatal(err)
 	}
-	d.MustRegister(newTally(st), st)
+	d.MustRegister(newTally(st), st, newScheduleMetrics(q))
 	newNotified(d)
 	if _, err := review.New(st, nil, log, review.Options{Registerer: d}); err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	_ "time/tzdata" // a calendar must not depend on what a machine has installed
 )
 
 // version is set by the release build; else the commit names it.
@@ -56,6 +57,7 @@ func commands() []command {
 		{"pause", "SWEEP", "hold back the visits of a launched sweep", pauseCmd},
 		{"resume", "SWEEP", "go on with a paused sweep", resumeCmd},
 		{"cancel", "SWEEP", "drop what has not begun of a launched sweep", cancelCmd},
+		{"schedule", "add|list|pause|resume|remove", "repeat a sweep by the calendar: add --name NAME --when TIMES FILE|URL...", scheduleCmd},
 		{"collect", "", "give the last words of all launched sweeps, until stopped; several only with PostgreSQL", collectCmd},
 		{"notify", "", "send every flagged site to a webhook, until stopped", notifyCmd},
 		{"queue", "check | dead list|retry|drop", "check the streams of a cluster; see to visits that no worker could finish", queueCmd},
