@@ -35,6 +35,13 @@ type Sweeps interface {
 	State(ctx context.Context, sweep string) (State, error)
 	// States returns all launched sweeps, the newest first, without what waits.
 	States(ctx context.Context) ([]State, error)
+
+	// Repeat stores a list with its settings, to be launched when it is due; a name that is taken is ErrNameTaken.
+	Repeat(ctx context.Context, r Repeat) error
+	// Repeats returns what is repeated, by name.
+	Repeats(ctx context.Context) ([]Repeat, error)
+	// Steer pauses, resumes or removes what is repeated, or returns store.ErrNotFound.
+	Steer(ctx context.Context, name, do string) error
 }
 
 // ErrNameTaken means that a sweep of that name was launched before.
@@ -295,7 +302,17 @@ func (h *Handler) check(c *call) error {
 	if d.id, err = h.desk.keep(d); err != nil {
 		return err
 	}
-	return h.show(c, "checked.html", "Check the list", "sweeps", map[string]any{"Draft": d.id, "Set": set, "List": d.checked, "More": d.checked.Bad - len(d.checked.Lines), "Lists": f.Lists()})
+	return h.checkedShown(c, http.StatusOK, d, repeatForm{Zone: "Europe/London"})
+}
+
+func (h *Handler) checkedShown(c *call, status int, d draft, repeat repeatForm) error {
+	return h.render(c.w, status, "checked.html", &view{Title: "Check the list", Here: "sweeps", Who: &c.session,
+		D: map[string]any{"Draft": d.id, "Set": d.set, "List": d.checked, "More": d.checked.Bad - len(d.checked.Lines), "Lists": d.form().Lists(), "Repeat": repeat}})
+}
+
+// errNoDraft is what people are told whose list is no longer kept.
+func errNoDraft() error {
+	return &refusal{http.StatusGone, "The list is no longer here", "It was launched, replaced by another, or checked more than an hour ago. Check it again."}
 }
 
 // onCluster is a handler that needs a cluster, and says so where there is none.
@@ -312,7 +329,7 @@ func (h *Handler) onCluster(do func(*call) error) func(*call) error {
 func (h *Handler) launch(c *call) error {
 	d, ok := h.desk.of(c.Name, c.r.PostFormValue("draft"))
 	if !ok {
-		return &refusal{http.StatusGone, "The list is no longer here", "It was launched, replaced by another, or checked more than an hour ago. Check it again."}
+		return errNoDraft()
 	}
 	l := d.set.launch(func(string, string) {}) // it was good when it was checked
 	err := h.start(c, l, d.list, d.checked.Sites)

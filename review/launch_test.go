@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,11 +29,55 @@ type cluster struct {
 	launched map[string]review.Launch
 	sites    map[string][]string
 	states   map[string]review.State
+	repeats  map[string]review.Repeat
 	down     bool
 }
 
 func newCluster() *cluster {
-	return &cluster{launched: map[string]review.Launch{}, sites: map[string][]string{}, states: map[string]review.State{}}
+	return &cluster{launched: map[string]review.Launch{}, sites: map[string][]string{}, states: map[string]review.State{}, repeats: map[string]review.Repeat{}}
+}
+
+func (c *cluster) Repeat(_ context.Context, r review.Repeat) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.down {
+		return errors.New("nats://secret-host:4222: no servers")
+	}
+	if _, had := c.repeats[r.Sweep]; had {
+		return review.ErrNameTaken
+	}
+	for range r.Sites {
+		r.Count++
+	}
+	r.Due = time.Date(2027, 3, 29, 1, 0, 0, 0, time.UTC)
+	c.repeats[r.Sweep] = r
+	return nil
+}
+
+func (c *cluster) Repeats(context.Context) (out []review.Repeat, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.down {
+		return nil, errors.New("nats://secret-host:4222: no servers")
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.repeats)) {
+		out = append(out, c.repeats[name])
+	}
+	return out, nil
+}
+
+func (c *cluster) Steer(_ context.Context, name, do string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r, ok := c.repeats[name]
+	if !ok {
+		return store.ErrNotFound
+	}
+	r.Paused = do == "pause"
+	if c.repeats[name] = r; do == "remove" {
+		delete(c.repeats, name)
+	}
+	return nil
 }
 
 func (c *cluster) Launch(_ context.Context, l review.Launch) error {
@@ -233,7 +279,7 @@ func TestNoCluster(t *testing.T) {
 	if code, body, _ := b.get("/launches/one"); code != http.StatusServiceUnavailable || !strings.Contains(body, "There is no cluster") {
 		t.Errorf("how far it is: %d", code)
 	}
-	for _, path := range []string{"/launch", "/launch/go", "/launches/one/pause"} {
+	for _, path := range []string{"/launch", "/launch/go", "/launch/repeat", "/launches/one/pause", "/schedules/one/pause"} {
 		if code, body := b.post("/", path); code != http.StatusServiceUnavailable || !strings.Contains(body, "There is no cluster") {
 			t.Errorf("%s: %d", path, code)
 		}

@@ -127,7 +127,10 @@ var rights = sync.OnceValue(func() map[string][]Role {
 		"GET /launch":                 {Launcher},
 		"POST /launch":                {Launcher},
 		"POST /launch/go":             {Launcher},
+		"POST /launch/repeat":         {Launcher},
 		"GET /launches/{sweep}":       figures,
+		"GET /schedules":              figures,
+		"POST /schedules/{name}/{do}": {Launcher, Operator},
 		"POST /launches/{sweep}/{do}": {Launcher, Operator},
 
 		"GET /tokens":         {Lead, Operator},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"html"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -116,6 +117,27 @@ func TestLaunchedInThePage(t *testing.T) {
 	waitFor(t, "the page", func() bool {
 		return strings.Contains(get("/launches/in-the-page"), "Done</strong> 3 of 3 sites have a last word.")
 	})
+	// By the calendar: stored with its list, and launched when it is due.
+	checked := post(get("/launch"), "/launch", url.Values{"sites": {"good-4.example\ngood-5.example"}, "name": {"daily"}, "agree": {"2"}, "after": {"0s"}, "priority": {"5"}, "deadline": {""}})
+	if page := post(checked, "/launch/repeat", url.Values{"when": {"every day 02:00"}, "zone": {"Europe/London"}}); !strings.Contains(page, "every day 02:00") {
+		t.Errorf("it is not repeated:\n%s", page)
+	}
+	post(get("/schedules"), "/schedules/daily/pause", url.Values{})
+	post(get("/schedules"), "/schedules/daily/resume", url.Values{})
+	q, err := queue.Open(t.Context(), queue.Config{URL: at, Role: queue.Launcher, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	due := time.Now().UTC().Truncate(time.Minute)
+	if err := q.ChangeSchedule(t.Context(), "daily", func(s *queue.Schedule) error { s.Due = due; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the sweep that was due", func() bool {
+		return strings.Contains(get("/schedules"), "/launches/daily-"+due.Format("20060102-1504"))
+	})
+	waitFor(t, "its end", func() bool { return status(t, at, "daily-"+due.Format("20060102-1504")).Ended == queue.EndedDone })
+	post(get("/schedules"), "/schedules/daily/remove", url.Values{})
 	if !strings.Contains(get("/sweeps/in-the-page"), "3 of 3 sites have their last word") {
 		t.Error("its sites are not shown")
 	}
