@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
@@ -31,9 +32,9 @@ func Domain(site string) string {
 // visit of the domain is in hand, then says the time from which the next may begin. It expires
 // with the heartbeats of its worker, so a worker that dies holds nothing for
 // longer than its visit takes to come back. Waits counts how often a visit was
-// put off because its domain was taken: those are no attempts.
+// put off because its domain or its address was taken: those are no attempts.
 
-// lease is the right to visit a domain.
+// lease is the right to visit a domain, or one of the places behind an address.
 type lease struct {
 	q      *Queue
 	key    string
@@ -43,7 +44,7 @@ type lease struct {
 
 func newHolder() string { return "held-" + nuid.Next() }
 
-// hold takes the lease of a domain. Without one, wait is how long it may take
+// hold takes the lease of a domain, or of a place behind an address. Without one, wait is how long it may take
 // until the domain is free. What a holder has taken already, but was not told
 // so, it is given again.
 func (q *Queue) hold(ctx context.Context, domain, holder string) (_ *lease, wait time.Duration, err error) {
@@ -97,6 +98,9 @@ func (q *Queue) TryLease(ctx context.Context) error {
 // beat keeps the lease, and tells whether the server has said so in time. A
 // renewal whose answer was lost on the way is known again by its holder.
 func (l *lease) beat(ctx context.Context, within time.Duration) bool {
+	if l == nil {
+		return true
+	}
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	for range 2 {
@@ -117,14 +121,65 @@ func (l *lease) beat(ctx context.Context, within time.Duration) bool {
 	return false
 }
 
-// release lets the domain go, after the gap. Nothing depends on it but time:
-// what is not released expires.
-func (l *lease) release(ctx context.Context) {
-	if l.q.gap <= 0 {
+// release lets a lease go, after a gap. Nothing depends on it but time: what is
+// not released expires. Of nil there is nothing to let go.
+func (l *lease) release(ctx context.Context, gap time.Duration) {
+	if l == nil {
+		return
+	}
+	if gap <= 0 {
 		l.q.hosts.Delete(ctx, l.key, jetstream.LastRevision(l.rev))
 		return
 	}
-	l.q.hosts.Update(ctx, l.key, []byte(strconv.FormatInt(time.Now().Add(l.q.gap).UnixMilli(), 10)), l.rev)
+	l.q.hosts.Update(ctx, l.key, []byte(strconv.FormatInt(time.Now().Add(gap).UnixMilli(), 10)), l.rev)
+}
+
+// places is how many of the places behind an address are asked for: all of a few,
+// some of many. It may then be found full that is not quite.
+const places = 4
+
+// holdAddress takes one of the places behind the address of a site: a lease each,
+// so there are never more keys than visits in hand.
+func (q *Queue) holdAddress(ctx context.Context, address string, most, first int, holder string) (l *lease, wait time.Duration, err error) {
+	for i := range min(most, places) {
+		// No domain has a space in its name.
+		l, wait, err = q.hold(ctx, address+" "+strconv.Itoa((first+i)%most), holder)
+		if l != nil || err != nil {
+			return l, wait, err
+		}
+	}
+	return nil, wait, nil
+}
+
+// polite takes the leases that a visit needs, that of its domain and that of
+// a place behind its address, or puts it off. The second is nil where there is no limit.
+func (q *Queue) polite(ctx context.Context, msg jetstream.Msg, job *Job) (domain, address *lease, ok bool) {
+	behind, most := "", 0
+	if q.behind != nil {
+		behind, most = q.behind(ctx, job.Visit.Site)
+	}
+	holder, first := newHolder(), rand.IntN(max(most, 1)) // the same in each try: what was had in one is had in the next
+	var wait time.Duration
+	of := "domain"
+	err := q.insist(ctx, msg, func(ctx context.Context) (err error) {
+		of = "domain"
+		if domain, wait, err = q.hold(ctx, Domain(job.Visit.Site), holder); domain == nil || behind == "" || most < 1 {
+			return err
+		}
+		of = "address"
+		address, wait, err = q.holdAddress(ctx, behind, most, first, holder)
+		return err
+	})
+	if err == nil && domain != nil && (address != nil || of == "domain") {
+		return domain, address, true
+	}
+	domain.release(context.WithoutCancel(ctx), 0) // nobody has visited it
+	if err == nil {
+		delay := patience(wait, job.waits)
+		q.met.polite.WithLabelValues(of).Observe(delay.Seconds())
+		q.putOff(ctx, msg, job.Visit, job.waits, delay)
+	}
+	return nil, nil, false
 }
 
 // insist does something until it works, with a message in hand: that the server

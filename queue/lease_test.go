@@ -105,6 +105,147 @@ func TestOneVisitOfADomainAtATime(t *testing.T) {
 	}
 }
 
+// Two workers on one server, ten sites of ten companies behind one address that
+// takes two, four behind one that takes a hundred, and one behind none: never more
+// than that are in hand at once, nothing is lost, and waiting counts as no attempt.
+func TestVisitsBehindOneAddress(t *testing.T) {
+	addr := free(t)
+	behind := func(_ context.Context, site string) (string, int) {
+		switch site[0] {
+		case 's':
+			return "192.0.2.1", 2
+		case 'c':
+			return "192.0.2.2", 100
+		}
+		return "", 0
+	}
+	reg := prometheus.NewRegistry()
+	cfg := queue.Config{Dir: t.TempDir(), Listen: addr, AckWait: 2 * time.Second, Behind: behind, Log: slog.New(slog.DiscardHandler), Registerer: reg}
+	a, err := queue.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	cfg.URL, cfg.Dir, cfg.Listen, cfg.Registerer = "nats://"+addr, "", "", prometheus.NewRegistry()
+	b, err := queue.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	var all []pc.Visit
+	for i := range 10 {
+		all = append(all, pc.Visit{Sweep: "test", Site: fmt.Sprintf("small-%d.co.uk", i), Number: 1})
+	}
+	for i := range 4 {
+		all = append(all, pc.Visit{Sweep: "test", Site: fmt.Sprintf("cdn-%d.co.uk", i), Number: 1})
+	}
+	all = append(all, pc.Visit{Sweep: "test", Site: "alone.co.uk", Number: 1})
+	if err := a.AddVisits(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 90*time.Second)
+	defer stop()
+	var mu sync.Mutex
+	inHand, most, done := map[byte]int{}, map[byte]int{}, map[string]int{}
+	var g sync.WaitGroup
+	for _, q := range []*queue.Queue{a, a, a, a, b, b, b, b} {
+		g.Go(func() {
+			for {
+				j, err := q.Next(ctx)
+				if err != nil {
+					return
+				}
+				k := j.Visit.Site[0]
+				mu.Lock()
+				inHand[k]++
+				most[k] = max(most[k], inHand[k])
+				if j.Attempt != 1 {
+					t.Errorf("%s: attempt %d", j.Visit.Site, j.Attempt)
+				}
+				mu.Unlock()
+				time.Sleep(2500 * time.Millisecond) // longer than a lease lasts without a heartbeat
+				mu.Lock()
+				inHand[k]--
+				mu.Unlock()
+				if err := j.Done(ctx); err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				if done[j.Visit.Site]++; len(done) == len(all) {
+					stop()
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	g.Wait()
+	if len(done) != len(all) {
+		t.Errorf("%d of %d visits were made: %v", len(done), len(all), done)
+	}
+	if most['s'] != 2 || most['c'] < 3 {
+		t.Errorf("in hand at once: %d behind the small address, want 2; %d behind the large one, want 3 or 4", most['s'], most['c'])
+	}
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	waits := uint64(0)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "pecrawler_queue_polite_wait_seconds" && m.GetLabel()[0].GetValue() == "address" {
+				waits = m.GetHistogram().GetSampleCount()
+			}
+		}
+	}
+	if waits == 0 {
+		t.Error("no wait for an address was counted")
+	}
+	if w, h := depth(t, a); w+h != 0 {
+		t.Errorf("%d wait, %d in hand", w, h)
+	}
+}
+
+// A worker that dies frees its place behind an address, and one that is put off
+// because of its address does not keep its domain from others.
+func TestAPlaceBehindAnAddressIsFreeAgain(t *testing.T) {
+	q, err := queue.Open(t.Context(), queue.Config{Dir: t.TempDir(), AckWait: time.Second, Gap: time.Second, Log: slog.New(slog.DiscardHandler),
+		Behind: func(_ context.Context, site string) (string, int) {
+			if site == "b.two.co.uk" {
+				return "", 0
+			}
+			return "192.0.2.1", 1
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	vs := visits(3)
+	vs[0].Site, vs[1].Site, vs[2].Site = "a.one.co.uk", "a.two.co.uk", "b.two.co.uk"
+	if err := q.AddVisits(t.Context(), vs); err != nil {
+		t.Fatal(err)
+	}
+	j := next(t, q)
+	k := next(t, q)
+	if j.Visit.Site != "a.one.co.uk" || k.Visit.Site != "b.two.co.uk" {
+		t.Fatalf("%s and %s were handed out", j.Visit.Site, k.Visit.Site)
+	}
+	if err := k.Done(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	queue.Abandon(j)
+	got := map[string]bool{}
+	for range 2 {
+		j := next(t, q)
+		got[j.Visit.Site] = true
+		if err := j.Done(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !got["a.one.co.uk"] || !got["a.two.co.uk"] {
+		t.Errorf("%v", got)
+	}
+}
+
 // A domain stays taken as long as its worker lives, however long the visit
 // takes, and is free soon after the worker died.
 func TestLeaseLivesAsLongAsItsWorker(t *testing.T) {

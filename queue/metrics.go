@@ -15,16 +15,22 @@ type metrics struct {
 	redelivered prometheus.Counter
 	dead        prometheus.Counter
 	postponed   prometheus.Counter
+	polite      *prometheus.HistogramVec
 }
 
 func newMetrics() *metrics {
-	return &metrics{
+	m := &metrics{
 		depth:       prometheus.NewDesc("pecrawler_queue_visits", "Visits on the work queue, by state: waiting, paused (of sweeps that are paused) or in hand.", []string{"state"}, nil),
 		published:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_queue_published_total", Help: "Messages stored, by kind; a second one with the same id does not count."}, []string{"kind"}),
 		redelivered: prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_queue_redelivered_total", Help: "Visits taken that had been handed out before."}),
 		dead:        prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_queue_dead_total", Help: "Visits given up."}),
-		postponed:   prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_queue_postponed_total", Help: "Visits put off because another of the same domain was in hand or has just ended."}),
+		postponed:   prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_queue_postponed_total", Help: "Visits put off because another of the same domain was in hand or has just ended, or too many behind the same address were in hand."}),
+		polite: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "pecrawler_queue_polite_wait_seconds", Help: "For how long a visit was put off, each time, by what was taken: its domain, or its address.",
+			Buckets: []float64{.2, .5, 1, 2, 5, 10, 20, 30}}, []string{"of"}),
 	}
+	m.polite.WithLabelValues("domain")
+	m.polite.WithLabelValues("address")
+	return m
 }
 
 // Describe implements [prometheus.Collector].
@@ -34,6 +40,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.redelivered.Describe(ch)
 	m.dead.Describe(ch)
 	m.postponed.Describe(ch)
+	m.polite.Describe(ch)
 }
 
 // Collect implements [prometheus.Collector].
@@ -49,4 +56,5 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.redelivered.Collect(ch)
 	m.dead.Collect(ch)
 	m.postponed.Collect(ch)
+	m.polite.Collect(ch)
 }

@@ -81,13 +81,17 @@ const newerWait = 3 * time.Second
 
 // Config says which server to use.
 type Config struct {
-	URL        string // of a NATS cluster; "" embeds a server
-	Dir        string // of the embedded server's files
-	Listen     string // host:port on which the embedded server also listens; "" is none
-	AckWait    time.Duration
-	Gap        time.Duration // between two visits of one registrable domain, over all workers
-	Replicas   int           // of streams that are made; 0 is 1
-	Role       Role          // what this process is to a cluster that knows users
+	URL     string // of a NATS cluster; "" embeds a server
+	Dir     string // of the embedded server's files
+	Listen  string // host:port on which the embedded server also listens; "" is none
+	AckWait time.Duration
+	Gap     time.Duration // between two visits of one registrable domain, over all workers
+	// Behind names the address that a site is behind, perhaps with many others, and
+	// how many of their visits may be in hand at the same time, over all workers; "" is
+	// no limit. It is asked with a visit in hand, so it has to be quick. nil: no limits.
+	Behind     func(ctx context.Context, site string) (address string, most int)
+	Replicas   int  // of streams that are made; 0 is 1
+	Role       Role // what this process is to a cluster that knows users
 	Login      Login
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil: no metrics
@@ -126,6 +130,7 @@ type Queue struct {
 
 	ackWait  time.Duration
 	gap      time.Duration
+	behind   func(ctx context.Context, site string) (address string, most int)
 	replicas int
 	schema   int // the version of a message's document that this process writes, and the highest that it reads
 	role     Role
@@ -145,7 +150,7 @@ func Open(ctx context.Context, cfg Config) (_ *Queue, err error) {
 	if cfg.Role == "" {
 		cfg.Role = Admin
 	}
-	q := &Queue{ackWait: cfg.AckWait, gap: min(cfg.Gap, cfg.AckWait), replicas: max(cfg.Replicas, 1), schema: pc.VerdictSchema, role: cfg.Role, line: newLine(), log: cfg.Log, met: newMetrics()}
+	q := &Queue{ackWait: cfg.AckWait, gap: min(cfg.Gap, cfg.AckWait), behind: cfg.Behind, replicas: max(cfg.Replicas, 1), schema: pc.VerdictSchema, role: cfg.Role, line: newLine(), log: cfg.Log, met: newMetrics()}
 	defer func() {
 		if err != nil {
 			q.Close()
@@ -601,17 +606,8 @@ func (q *Queue) take(ctx context.Context, msg jetstream.Msg) (*Job, bool) {
 		}
 		return nil, false
 	}
-	var lease *lease
-	var wait time.Duration
-	holder := newHolder()
-	err = q.insist(ctx, msg, func(ctx context.Context) (err error) {
-		lease, wait, err = q.hold(ctx, Domain(job.Visit.Site), holder)
-		return err
-	})
-	if lease == nil {
-		if err == nil {
-			q.putOff(ctx, msg, job.Visit, job.waits, patience(wait, job.waits))
-		}
+	domain, address, ok := q.polite(ctx, msg, job)
+	if !ok {
 		return nil, false
 	}
 	beat, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -622,7 +618,8 @@ func (q *Queue) take(ctx context.Context, msg jetstream.Msg) (*Job, bool) {
 		<-quiet // the last beat is over: the lease's revision stands
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		lease.release(ctx)
+		domain.release(ctx, q.gap)
+		address.release(ctx, 0)
 	})
 	go func() {
 		defer close(quiet)
@@ -637,7 +634,10 @@ func (q *Queue) take(ctx context.Context, msg jetstream.Msg) (*Job, bool) {
 			case <-tick.C:
 				sent := time.Now()
 				msg.InProgress()
-				if lease.beat(beat, q.ackWait/6) {
+				alive := domain.beat(beat, q.ackWait/6)
+				// One that is lost, because nobody answered for long, only lets one visit too many begin.
+				address.beat(beat, q.ackWait/6)
+				if alive {
 					if gone.Stop() { // what is lost stays lost
 						gone.Reset(q.ackWait*3/4 - time.Since(sent))
 					}

@@ -40,6 +40,7 @@ type options struct {
 	replicas   int
 	agreeAfter time.Duration
 	gap        time.Duration
+	perAddress int
 	listen     string
 	proxy      string
 	dns        string
@@ -165,6 +166,7 @@ func parseWith(e env, cmd string, groups int, args []string, own func(*flag.Flag
 	}
 	if groups&forCluster != 0 && groups&forVisits != 0 {
 		fs.DurationVar(&o.gap, "gap", 2*time.Second, "shortest time between two visits of one registrable domain, over all workers; the test web does without unless given")
+		fs.IntVar(&o.perAddress, "per-address", 4, "visits at the same time of sites behind one address, over all workers, 0 for no limit; addresses of large networks that are known take ten times as many. The test web does without unless given, and so does --proxy without --dns")
 	}
 	if groups&forLab != 0 {
 		fs.BoolVar(&o.plan.Written, "written", true, "the test web has the sites that are written by hand")
@@ -358,6 +360,9 @@ func (o *options) validate(groups int) error {
 		if o.gap < 0 || o.gap > time.Minute {
 			bad("--gap %v: want 0 to 1m", o.gap)
 		}
+		if o.perAddress < 0 || o.perAddress > 1000 {
+			bad("--per-address %d: want 0 to 1000", o.perAddress)
+		}
 		if o.memory != 0 && o.memory < 512 {
 			bad("--browser-memory %d: want 512 or more", o.memory)
 		}
@@ -374,6 +379,9 @@ func (o *options) validate(groups int) error {
 	}
 	if o.lab && !o.set["gap"] {
 		o.gap = 0
+	}
+	if o.lab && !o.set["per-address"] {
+		o.perAddress = 0
 	}
 	if o.lab && o.proxy != "" {
 		bad("--lab brings its own proxy; leave --proxy out")
@@ -431,6 +439,14 @@ func (o *options) sameSettings() map[string]any {
 // cluster is the configuration of a connection to a running cluster.
 func (o *options) cluster(role queue.Role, log *slog.Logger) queue.Config {
 	return queue.Config{URL: o.nats, Role: role, Login: o.login, Replicas: o.replicas, Gap: o.gap, Log: log}
+}
+
+// visiting is cluster for who makes visits.
+func (o *options) visiting(role queue.Role, log *slog.Logger) (queue.Config, error) {
+	c := o.cluster(role, log)
+	var err error
+	c.Behind, err = o.behind()
+	return c, err
 }
 
 // needsCluster is for commands that are of no use without one.

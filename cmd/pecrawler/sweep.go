@@ -66,7 +66,10 @@ func sweepCmd(ctx context.Context, e env, args []string) error {
 	}
 	defer vault.Close()
 	reg := newRegistry()
-	cfg := o.cluster(queue.Admin, log)
+	cfg, err := o.visiting(queue.Admin, log)
+	if err != nil {
+		return err
+	}
 	cfg.Dir, cfg.Listen, cfg.Registerer = filepath.Join(o.out, "queue"), o.natsListen, reg
 	q, err := queue.Open(ctx, cfg)
 	if err != nil {
@@ -384,7 +387,10 @@ func workCmd(ctx context.Context, e env, args []string) error {
 		return err
 	}
 	reg := newRegistry()
-	cfg := o.cluster(queue.Worker, log)
+	cfg, err := o.visiting(queue.Worker, log)
+	if err != nil {
+		return err
+	}
 	cfg.Registerer = reg
 	q, err := queue.Open(ctx, cfg)
 	if err != nil {
