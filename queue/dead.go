@@ -27,7 +27,7 @@ func (j *Job) Dead(ctx context.Context, reason string) error {
 	j.stop()
 	defer j.end()
 	v := j.Visit
-	if err := j.q.publish(ctx, kindDead, v.Sweep, v.Site, "dead/"+v.ID(), DeadVisit{Visit: v, Reason: reason, At: time.Now().UTC()}); err != nil {
+	if err := j.q.publish(ctx, kindDead, v.Sweep, v.Site, "dead/"+v.ID(), DeadVisit{Visit: v, Reason: reason, At: j.q.Now().UTC()}); err != nil {
 		return err
 	}
 	j.q.met.dead.Inc()
@@ -46,7 +46,7 @@ func (q *Queue) poison(ctx context.Context, msg jetstream.Msg, reason string) er
 	if err != nil || len(t) != 4 {
 		return fmt.Errorf("a message of unknown subject %s: %w", msg.Subject(), err)
 	}
-	data, err := json.Marshal(DeadVisit{Visit: pc.Visit{Sweep: t[2]}, Reason: reason, At: time.Now().UTC(), Raw: msg.Data()})
+	data, err := json.Marshal(DeadVisit{Visit: pc.Visit{Sweep: t[2]}, Reason: reason, At: q.Now().UTC(), Raw: msg.Data()})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -13,6 +14,11 @@ func Abandon(j *Job) { j.stop() }
 
 // SetSchema makes this a process of another version.
 func SetSchema(q *Queue, n int) { q.schema = n }
+
+// SetClock makes this a process of a machine whose clock is wrong by so much.
+func SetClock(q *Queue, wrong time.Duration) {
+	q.clock = func() time.Time { return time.Now().Add(wrong) }
+}
 
 // JetStream lends the connection, for what nobody but a test should do.
 func JetStream(q *Queue) jetstream.JetStream { return q.js }

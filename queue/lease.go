@@ -70,7 +70,7 @@ func (q *Queue) hold(ctx context.Context, domain, holder string) (_ *lease, wait
 	if err != nil {
 		return nil, time.Second, fmt.Errorf("lease of %s: %w", domain, err)
 	}
-	if wait := time.Until(time.UnixMilli(ms)); wait > 0 {
+	if wait := time.UnixMilli(ms).Sub(q.Now()); wait > 0 {
 		return nil, wait, nil
 	}
 	// Only one of those who read this revision can replace it.
@@ -131,7 +131,7 @@ func (l *lease) release(ctx context.Context, gap time.Duration) {
 		l.q.hosts.Delete(ctx, l.key, jetstream.LastRevision(l.rev))
 		return
 	}
-	l.q.hosts.Update(ctx, l.key, []byte(strconv.FormatInt(time.Now().Add(gap).UnixMilli(), 10)), l.rev)
+	l.q.hosts.Update(ctx, l.key, []byte(strconv.FormatInt(l.q.Now().Add(gap).UnixMilli(), 10)), l.rev)
 }
 
 // places is how many of the places behind an address are asked for: all of a few,

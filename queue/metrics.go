@@ -16,11 +16,13 @@ type metrics struct {
 	dead        prometheus.Counter
 	postponed   prometheus.Counter
 	polite      *prometheus.HistogramVec
+	skew        *prometheus.Desc
 }
 
 func newMetrics() *metrics {
 	m := &metrics{
 		depth:       prometheus.NewDesc("pecrawler_queue_visits", "Visits on the work queue, by state: waiting, paused (of sweeps that are paused) or in hand.", []string{"state"}, nil),
+		skew:        prometheus.NewDesc("pecrawler_queue_clock_skew_seconds", "By how much the server's clock is ahead of this machine's; 0 when it is no more than an answer takes.", nil, nil),
 		published:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pecrawler_queue_published_total", Help: "Messages stored, by kind; a second one with the same id does not count."}, []string{"kind"}),
 		redelivered: prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_queue_redelivered_total", Help: "Visits taken that had been handed out before."}),
 		dead:        prometheus.NewCounter(prometheus.CounterOpts{Name: "pecrawler_queue_dead_total", Help: "Visits given up."}),
@@ -36,6 +38,7 @@ func newMetrics() *metrics {
 // Describe implements [prometheus.Collector].
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	ch <- m.depth
+	ch <- m.skew
 	m.published.Describe(ch)
 	m.redelivered.Describe(ch)
 	m.dead.Describe(ch)
@@ -52,6 +55,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(m.depth, prometheus.GaugeValue, float64(d.Paused), "paused")
 		ch <- prometheus.MustNewConstMetric(m.depth, prometheus.GaugeValue, float64(d.InHand), "in-hand")
 	}
+	ch <- prometheus.MustNewConstMetric(m.skew, prometheus.GaugeValue, time.Duration(m.queue.skew.Load()).Seconds())
 	m.published.Collect(ch)
 	m.redelivered.Collect(ch)
 	m.dead.Collect(ch)

@@ -120,7 +120,7 @@ func (q *Queue) consumerNames(ctx context.Context) ([]string, error) {
 }
 
 func (q *Queue) visits(ctx context.Context) (jetstream.Stream, error) {
-	s, err := q.js.Stream(ctx, streamVisits)
+	s, err := q.stream(ctx, streamVisits)
 	if err != nil {
 		return nil, fmt.Errorf("read the work queue: %w", err)
 	}

@@ -136,6 +136,8 @@ type Queue struct {
 	role     Role
 	log      *slog.Logger
 	met      *metrics
+	clock    func() time.Time // of this machine
+	skew     atomic.Int64     // nanoseconds by which the server's clock is ahead of it
 }
 
 // ErrUnreachable means that no NATS server answered.
@@ -150,7 +152,7 @@ func Open(ctx context.Context, cfg Config) (_ *Queue, err error) {
 	if cfg.Role == "" {
 		cfg.Role = Admin
 	}
-	q := &Queue{ackWait: cfg.AckWait, gap: min(cfg.Gap, cfg.AckWait), behind: cfg.Behind, replicas: max(cfg.Replicas, 1), schema: pc.VerdictSchema, role: cfg.Role, line: newLine(), log: cfg.Log, met: newMetrics()}
+	q := &Queue{ackWait: cfg.AckWait, gap: min(cfg.Gap, cfg.AckWait), behind: cfg.Behind, replicas: max(cfg.Replicas, 1), schema: pc.VerdictSchema, role: cfg.Role, line: newLine(), log: cfg.Log, met: newMetrics(), clock: time.Now}
 	defer func() {
 		if err != nil {
 			q.Close()
@@ -191,6 +193,9 @@ func Open(ctx context.Context, cfg Config) (_ *Queue, err error) {
 	}
 	if err := q.setUp(ctx); err != nil {
 		return nil, err
+	}
+	if _, err := q.stream(ctx, streamVisits); err != nil { // for its clock
+		return nil, fmt.Errorf("open the queue: %w", err)
 	}
 	if q.role == Admin || q.role == Worker {
 		if q.hosts, err = q.bucket(ctx, bucketHosts); err != nil {
@@ -308,6 +313,27 @@ func (q *Queue) Close() {
 		q.srv.WaitForShutdown()
 	}
 }
+
+// stream looks a stream up, and at the server's clock.
+func (q *Queue) stream(ctx context.Context, name string) (jetstream.Stream, error) {
+	asked := q.clock()
+	s, err := q.js.Stream(ctx, name)
+	took := q.clock().Sub(asked)
+	if err != nil || took > time.Second { // an answer that took long says little
+		return s, err
+	}
+	skew := s.CachedInfo().TimeStamp.Sub(asked.Add(took / 2))
+	if skew.Abs() <= took { // no more than the answer took
+		skew = 0
+	}
+	q.skew.Store(int64(skew))
+	return s, nil
+}
+
+// Now is the time by the server's clock, as far as this process knows. What
+// processes on different machines have to agree on goes by it: a machine whose
+// clock is wrong must not break what others wait for.
+func (q *Queue) Now() time.Time { return q.clock().Add(time.Duration(q.skew.Load())) }
 
 // ValidSweep tells whether a sweep name can stand in a subject.
 func ValidSweep(name string) bool {
@@ -478,7 +504,7 @@ func (q *Queue) addEach(ctx context.Context, msgs []*nats.Msg) error {
 // AddVisitAt puts a visit on the work queue at a time. Until then the server
 // keeps it, also over a restart.
 func (q *Queue) AddVisitAt(ctx context.Context, v pc.Visit, at time.Time) error {
-	if time.Until(at) <= 0 {
+	if !at.After(q.Now()) {
 		return q.AddVisits(ctx, []pc.Visit{v})
 	}
 	m, err := q.message(kindLater, v.Sweep, v.Site, v)

@@ -148,7 +148,7 @@ func (q *Queue) Schedules(ctx context.Context) ([]Schedule, error) {
 	if err != nil {
 		return nil, err
 	}
-	stream, err := q.js.Stream(ctx, "KV_"+bucketSchedules)
+	stream, err := q.stream(ctx, "KV_"+bucketSchedules)
 	if err != nil {
 		return nil, fmt.Errorf("list the schedules: %w", err)
 	}
@@ -225,7 +225,7 @@ func (q *Queue) Repeat(ctx context.Context, s Schedule, due time.Time) (there bo
 	if err != nil {
 		return false, err
 	}
-	l, err := q.Launch(ctx, s.Sweep(due, time.Now()))
+	l, err := q.Launch(ctx, s.Sweep(due, q.Now()))
 	if errors.Is(err, ErrSweepExists) {
 		return true, nil
 	}

@@ -275,7 +275,7 @@ func (q *Queue) Sweeps(ctx context.Context) ([]State, error) {
 	}
 	// The stream's subjects, not a watch: that needs a consumer, and who may make
 	// consumers may have messages delivered where he may not publish.
-	stream, err := q.js.Stream(ctx, "KV_"+bucketSweeps)
+	stream, err := q.stream(ctx, "KV_"+bucketSweeps)
 	if err != nil {
 		return nil, fmt.Errorf("list the sweeps: %w", err)
 	}
@@ -419,7 +419,7 @@ func (q *Queue) Cancel(ctx context.Context, sweep string) error {
 	if st.Ended != "" {
 		return fmt.Errorf("the sweep %s is over: %s", sweep, st.Ended)
 	}
-	now := time.Now().UTC()
+	now := q.Now().UTC()
 	if err := q.change(ctx, sweep, func(s *Sweep) error {
 		if s.Cancelled == nil {
 			s.Cancelled = &now
@@ -469,7 +469,7 @@ func (q *Queue) Ask(ctx context.Context, c Command) error {
 	if _, err := q.Sweep(ctx, c.Sweep); err != nil {
 		return err
 	}
-	c.At = time.Now().UTC()
+	c.At = q.Now().UTC()
 	return q.publish(ctx, kindControl, c.Sweep, c.Site, fmt.Sprintf("control/%s/%s/%s/%d", c.Sweep, c.Do, pc.SiteKey(c.Site), c.At.UnixNano()), c)
 }
 

@@ -95,7 +95,7 @@ func (f *fleet) run(ctx context.Context) error {
 				return f.take(ctx, pipeline.GivenUp(d.Visit, d.Reason))
 			}})
 	})
-	g.Go(func() error { return (&repeater{f.queue, f.log, time.Now}).run(ctx) })
+	g.Go(func() error { return (&repeater{f.queue, f.log, f.queue.Now}).run(ctx) })
 	g.Go(func() error {
 		tick := time.NewTicker(2 * time.Second)
 		defer tick.Stop()
@@ -145,10 +145,10 @@ func (f *fleet) of(ctx context.Context, id string) (*follower, error) {
 		return nil, err
 	}
 	c := &follower{collector: newCollector(f.queue, f.store, sw, time.Duration(s.AgreeAfter), f.log), changed: true}
-	c.how = cutShort(s)
+	c.how = cutShort(s, f.queue.Now())
 	c.cut = func(ctx context.Context) (bool, error) {
 		s, err := f.queue.Sweep(ctx, id)
-		return cutShort(s) != "", err
+		return cutShort(s, f.queue.Now()) != "", err
 	}
 	c.over.Store(c.how != "")
 	f.sweeps[id] = c
@@ -156,11 +156,11 @@ func (f *fleet) of(ctx context.Context, id string) (*follower, error) {
 }
 
 // cutShort is how a sweep is over before its time; "" when it is not.
-func cutShort(s queue.Sweep) queue.Ending {
+func cutShort(s queue.Sweep, now time.Time) queue.Ending {
 	switch {
 	case s.Cancelled != nil:
 		return queue.EndedCancelled
-	case s.Deadline != nil && time.Now().After(*s.Deadline):
+	case s.Deadline != nil && now.After(*s.Deadline):
 		return queue.EndedDeadline
 	}
 	return ""
@@ -257,7 +257,7 @@ func (f *fleet) again(ctx context.Context, c *follower, do string) error {
 	if err != nil {
 		return err
 	}
-	if cutShort(s) != "" {
+	if cutShort(s, f.queue.Now()) != "" {
 		f.log.Warn("a sweep that was cancelled or is past its deadline is not taken up again; launch its list anew", "sweep", c.sweep.ID)
 		return nil
 	}
@@ -331,7 +331,7 @@ func (f *fleet) lookAt(ctx context.Context, c *follower, st queue.State) error {
 		}
 		return nil
 	}
-	if how := cutShort(st.Sweep); how != "" {
+	if how := cutShort(st.Sweep, f.queue.Now()); how != "" {
 		return f.end(ctx, c, how)
 	}
 	if !c.changed && time.Since(c.told) < retell {
@@ -389,7 +389,7 @@ func (f *fleet) closed(ctx context.Context, c *follower) error {
 	if err := writeVerdicts(ctx, f.store, id, filepath.Join(dir, id+".jsonl")); err != nil {
 		return err
 	}
-	return f.store.Finish(ctx, id, time.Now().UTC())
+	return f.store.Finish(ctx, id, f.queue.Now().UTC())
 }
 
 // piece is how many words are given at a time: meanwhile no other sweep is

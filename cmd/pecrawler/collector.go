@@ -150,15 +150,13 @@ func (c *collector) advance(ctx context.Context, results []pc.Verdict) error {
 		c.over.Store(over)
 	}
 	if more && !c.over.Load() {
-		at := last.Times.Last // the visit's own time, so that saying it twice asks for the same
-		if at.IsZero() {
-			at = time.Now()
-		}
-		next := nextVisit(last)
-		if err := c.queue.AddVisitAt(ctx, next, at.Add(c.after)); err != nil {
+		// From now, and not from when the visit says that it was made: the clock of
+		// its worker may be wrong. Asking twice changes nothing, the visit has one id.
+		next, at := nextVisit(last), c.queue.Now().Add(c.after)
+		if err := c.queue.AddVisitAt(ctx, next, at); err != nil {
 			return err
 		}
-		about(c.log, made(last)).Info("asked for another visit", "next", next.ID(), "at", at.Add(c.after))
+		about(c.log, made(last)).Info("asked for another visit", "next", next.ID(), "at", at)
 		return nil
 	}
 	return c.say(ctx, word)
@@ -191,7 +189,7 @@ func (c *collector) progress(ctx context.Context) (queue.Progress, error) {
 	if c.had.Sites < 0 {
 		c.had, c.begin = n, time.Now()
 	}
-	p := queue.Progress{Sites: n.Sites, Done: n.Done, Overall: n.Overall, Visits: n.Visits, At: time.Now().UTC()}
+	p := queue.Progress{Sites: n.Sites, Done: n.Done, Overall: n.Overall, Visits: n.Visits, At: c.queue.Now().UTC()}
 	p.Left = queue.Span(left(n, c.had, time.Since(c.begin)))
 	return p, nil
 }

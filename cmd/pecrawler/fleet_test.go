@@ -41,7 +41,8 @@ type standIn struct {
 	mu     sync.Mutex
 	made   map[string][]time.Time // by visit
 	hosts  map[string][]time.Time
-	downUp bool // sites that are down are up
+	downUp bool          // sites that are down are up
+	wrong  time.Duration // by which the worker's clock is
 }
 
 func (s *standIn) work(ctx context.Context, q *queue.Queue) {
@@ -54,14 +55,14 @@ func (s *standIn) work(ctx context.Context, q *queue.Queue) {
 		s.mu.Lock()
 		s.made[v.ID()] = append(s.made[v.ID()], time.Now())
 		s.hosts[v.Site] = append(s.hosts[v.Site], time.Now())
-		up := s.downUp
+		up, wrong := s.downUp, s.wrong
 		s.mu.Unlock()
 		if strings.HasPrefix(v.Site, "poison") {
 			job.Dead(ctx, "it kills the browser")
 			continue
 		}
 		out := pc.Verdict{Schema: pc.VerdictSchema, Sweep: v.Sweep, Site: v.Site, URL: v.URL, Visit: v.Number, Visits: 1, Agreeing: 1, Outcome: pc.Assessed, Overall: pc.Clear,
-			Bundles: []string{"sha256:" + v.ID()}, Times: pc.Times{First: time.Now(), Last: time.Now()}, Findings: []pc.Finding{{Rule: "r", Status: "stable", Outcome: pc.Pass}}}
+			Bundles: []string{"sha256:" + v.ID()}, Times: pc.Times{First: time.Now().Add(wrong), Last: time.Now().Add(wrong)}, Findings: []pc.Finding{{Rule: "r", Status: "stable", Outcome: pc.Pass}}}
 		switch {
 		case strings.HasPrefix(v.Site, "bad"):
 			out.Findings[0].Outcome, out.Overall = pc.Fail, pc.Review
@@ -343,7 +344,7 @@ func TestASweepThatIsCancelledWhileItIsLaunched(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer q.Close()
-	l, err := q.Launch(t.Context(), newSweep("broken-off", 2, 0, queue.DefaultPriority, 0))
+	l, err := q.Launch(t.Context(), newSweep("broken-off", 2, 0, queue.DefaultPriority, 0, time.Now()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -394,7 +395,7 @@ func TestOneOfTwoCollectorsKnowsThatASweepIsOver(t *testing.T) {
 	}
 	defer st.Close()
 	ctx := t.Context()
-	l, err := q.Launch(ctx, newSweep("uk", 2, time.Hour, queue.DefaultPriority, 0))
+	l, err := q.Launch(ctx, newSweep("uk", 2, time.Hour, queue.DefaultPriority, 0, time.Now()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -443,6 +444,37 @@ func TestOneOfTwoCollectorsKnowsThatASweepIsOver(t *testing.T) {
 	}
 	if n, err := q.Later(ctx, "uk"); err != nil || n != 0 {
 		t.Errorf("%d further visits were asked for, %v", n, err)
+	}
+}
+
+// A worker whose clock is hours off, either way, moves neither the second visit
+// nor the last word.
+func TestAWorkerWhoseClockIsWrong(t *testing.T) {
+	for name, wrong := range map[string]time.Duration{"fast": 5 * time.Hour, "slow": -5 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			url, out := cluster(t), t.TempDir()
+			if code, _, errs := pecrawler(t.Context(), t, "bad.example\ngood.example\n", "launch", "--nats", url, "--name", "uk", "--agree-after", "3s", "--deadline", "1h", "-"); code != 0 {
+				t.Fatalf("launch: %s", errs)
+			}
+			startCollector(t, url, out)
+			workers := startStandIn(t, url, 1)
+			workers.mu.Lock()
+			workers.wrong = wrong
+			workers.mu.Unlock()
+			waitFor(t, "the sweep has ended", func() bool { return status(t, url, "uk").Ended == queue.EndedDone })
+			workers.mu.Lock()
+			defer workers.mu.Unlock()
+			if times := workers.hosts["bad.example"]; len(times) != 2 || times[1].Sub(times[0]) < 2900*time.Millisecond {
+				t.Errorf("a suspicious site was visited at %v, want twice, 3 s apart", times)
+			}
+			got := words(t, out, "uk")
+			if v := got["bad.example"]; v.Overall != pc.Flagged || v.Visits != 2 || !v.Times.First.Before(v.Times.Last) {
+				t.Errorf("%s after %d visits from %v to %v", v.Overall, v.Visits, v.Times.First, v.Times.Last)
+			}
+			if v := got["good.example"]; v.Overall != pc.Clear || v.Visits != 1 {
+				t.Errorf("%s after %d visits", v.Overall, v.Visits)
+			}
+		})
 	}
 }
 

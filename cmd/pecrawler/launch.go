@@ -77,7 +77,7 @@ func launchCmd(ctx context.Context, e env, args []string) error {
 // launch streams the list: of a site that was read it keeps a short digest, to
 // know it again, and nothing else.
 func launch(ctx context.Context, e env, o *options, q *queue.Queue, args []string, priority int, deadline time.Duration) error {
-	s := newSweep(o.name, o.agree, o.agreeAfter, priority, deadline)
+	s := newSweep(o.name, o.agree, o.agreeAfter, priority, deadline, q.Now())
 	if s.ID == "" {
 		s.ID = listWord(args) + s.Created.Format("-20060102-150405")
 	}
@@ -110,8 +110,8 @@ func launch(ctx context.Context, e env, o *options, q *queue.Queue, args []strin
 }
 
 // newSweep is a sweep that is launched now; a deadline of 0 is none.
-func newSweep(id string, agree int, after time.Duration, priority int, deadline time.Duration) queue.Sweep {
-	s := queue.Sweep{ID: id, Agree: agree, AgreeAfter: queue.Span(after), Priority: priority, Created: time.Now().UTC()}
+func newSweep(id string, agree int, after time.Duration, priority int, deadline time.Duration, now time.Time) queue.Sweep {
+	s := queue.Sweep{ID: id, Agree: agree, AgreeAfter: queue.Span(after), Priority: priority, Created: now.UTC()}
 	if deadline > 0 {
 		at := s.Created.Add(deadline)
 		s.Deadline = &at
@@ -175,7 +175,7 @@ func statusCmd(ctx context.Context, e env, args []string) error {
 		fmt.Fprintln(e.stderr, "No sweep was launched on this cluster.")
 		return nil
 	}
-	return writeStates(e.stdout, states, time.Now())
+	return writeStates(e.stdout, states, q.Now())
 }
 
 func writeStates(w io.Writer, states []queue.State, now time.Time) error {

@@ -16,7 +16,7 @@ import (
 type launches struct{ q *queue.Queue }
 
 func (l launches) Launch(ctx context.Context, want review.Launch) error {
-	list, err := l.q.Launch(ctx, newSweep(want.Sweep, want.Agree, want.AgreeAfter, want.Priority, want.Deadline))
+	list, err := l.q.Launch(ctx, newSweep(want.Sweep, want.Agree, want.AgreeAfter, want.Priority, want.Deadline, l.q.Now()))
 	if errors.Is(err, queue.ErrSweepExists) {
 		return errors.Join(review.ErrNameTaken, err)
 	}
@@ -44,7 +44,7 @@ func (l launches) State(ctx context.Context, sweep string) (review.State, error)
 	if errors.Is(err, queue.ErrNoSweep) {
 		return review.State{}, store.ErrNotFound
 	}
-	return shownState(s), err
+	return shownState(s, l.q.Now()), err
 }
 
 func (l launches) States(ctx context.Context) ([]review.State, error) {
@@ -54,14 +54,14 @@ func (l launches) States(ctx context.Context) ([]review.State, error) {
 	}
 	var out []review.State
 	for _, s := range all {
-		out = append(out, shownState(s))
+		out = append(out, shownState(s, l.q.Now()))
 	}
 	return out, nil
 }
 
 func (l launches) Repeat(ctx context.Context, want review.Repeat) error {
 	s := queue.Schedule{Name: want.Sweep, When: want.When, Zone: want.Zone, By: want.By, Agree: want.Agree, AgreeAfter: queue.Span(want.AgreeAfter), Priority: want.Priority, Deadline: queue.Span(want.Deadline)}
-	err := dated(&s, "", time.Now())
+	err := dated(&s, "", l.q.Now())
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (l launches) Steer(ctx context.Context, name, do string) (err error) {
 	return err
 }
 
-func shownState(s queue.State) review.State {
-	return review.State{Sweep: s.ID, Word: stateWord(s, time.Now()), Created: s.Created, At: s.At, Listed: cmp.Or(s.Listed, s.Sites), Done: s.Done, Visits: s.Visits,
+func shownState(s queue.State, now time.Time) review.State {
+	return review.State{Sweep: s.ID, Word: stateWord(s, now), Created: s.Created, At: s.At, Listed: cmp.Or(s.Listed, s.Sites), Done: s.Done, Visits: s.Visits,
 		Waiting: s.Waiting, InHand: s.InHand, Later: s.Later, Overall: s.Overall, Left: time.Duration(s.Left), Paused: s.Paused, Over: s.Ended != "" || s.Cancelled != nil}
 }

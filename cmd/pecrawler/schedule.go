@@ -147,7 +147,7 @@ func pauseSchedule(ctx context.Context, q *queue.Queue, name string, pause bool)
 			return err
 		}
 		if s.Paused && !pause {
-			s.Due = rule.Next(time.Now())
+			s.Due = rule.Next(q.Now())
 		}
 		s.Paused = pause
 		return nil
