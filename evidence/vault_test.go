@@ -174,6 +174,34 @@ func TestHoldAndExpire(t *testing.T) {
 	})
 }
 
+// A bundle is old by two clocks, that of the machine that sealed it and that of the
+// place where it lies: one of them that is wrong removes nothing too early.
+func TestAWrongClockRemovesNothing(t *testing.T) {
+	dir := t.TempDir()
+	v, err := evidence.OpenVault(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	digest, err := evidence.Seal(t.Context(), v, draft(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := strings.TrimPrefix(digest, "sha256:")
+	file := filepath.Join(dir, "sha256", sum[:2], sum+".zip")
+	for what, x := range map[string]struct{ lies, before time.Time }{
+		"it lies there since long, and was sealed just now":  {time.Now().Add(-100 * 24 * time.Hour), time.Now().Add(-24 * time.Hour)},
+		"it was sealed long ago, and lies there since today": {time.Now().Add(100 * 24 * time.Hour), time.Now().Add(50 * 24 * time.Hour)},
+	} {
+		if err := os.Chtimes(file, x.lies, x.lies); err != nil {
+			t.Fatal(err)
+		}
+		if f := fates(t, v, x.before, "", false)[digest]; !f.Newer || f.Removed {
+			t.Errorf("%s: %+v", what, f)
+		}
+	}
+}
+
 // Several people note at the same time; nothing is lost.
 func TestNotesAreOnlyAdded(t *testing.T) {
 	vaults(t, func(t *testing.T, v *evidence.Vault) {
