@@ -63,7 +63,7 @@ func TestSchedules(t *testing.T) {
 		try(want, says, "when", "every monday 02:00", "zone", "Europe/London")
 	}
 
-	if _, body, _ := rea.get("/schedules"); !strings.Contains(body, ">uk<") || strings.Contains(body, "<form method=\"post\" action=\"/schedules") {
+	if _, body, _ := rea.get("/schedules"); !strings.Contains(body, "<bdi>uk</bdi>") || strings.Contains(body, "<form method=\"post\" action=\"/schedules") {
 		t.Error("a reader sees nothing, or is offered to steer")
 	}
 	if code, _ := op.post("/schedules", "/schedules/uk/pause"); code != http.StatusOK || !c.repeats["uk"].Paused {
