@@ -139,6 +139,9 @@ func (c *repeater) hindered(ctx context.Context, s queue.Schedule, next time.Tim
 	if now.Sub(s.Due) > mostLate {
 		return fmt.Sprintf("nobody collected for more than %v", mostLate), false, nil
 	}
+	if s.Deadline > 0 && now.Sub(s.Due) >= time.Duration(s.Deadline) {
+		return "nobody collected until its deadline had passed", false, nil
+	}
 	if s.Last == "" {
 		return "", false, nil
 	}

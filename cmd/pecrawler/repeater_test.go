@@ -201,6 +201,23 @@ func TestMissedTimes(t *testing.T) {
 	}
 }
 
+// A sweep whose deadline has passed when somebody collects again is not launched
+// to end at once.
+func TestARepetitionAfterItsDeadline(t *testing.T) {
+	s := newScheduled(t, "every day 02:00", 3)
+	if err := s.q.ChangeSchedule(t.Context(), "weekly", func(x *queue.Schedule) error { x.Deadline = queue.Span(3 * time.Hour); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	s.look(day(0, 6))
+	if x := s.schedule(); s.sweeps() != "" || x.Missed != 1 || !strings.Contains(x.WhyMissed, "deadline") {
+		t.Errorf("%s, %+v", s.sweeps(), x)
+	}
+	s.look(day(1, 4))
+	if got := s.sweeps(); got != "20261201-0200" {
+		t.Errorf("launched: %s", got)
+	}
+}
+
 // What stands in the way of one schedule does not hold up another, and one that
 // is paused or removed does nothing.
 func TestPausedAndRemovedSchedules(t *testing.T) {
