@@ -144,7 +144,7 @@ func field(text string, from, to int, names []string) (s set, err error) {
 		}
 		return n, nil
 	}
-	for _, part := range strings.Split(text, ",") {
+	for part := range strings.SplitSeq(text, ",") {
 		span, every, stepped := strings.Cut(part, "/")
 		step := 1
 		if stepped {
