@@ -6,10 +6,14 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -130,6 +134,7 @@ func connect(ctx context.Context, place string) (*Store, error) {
 		s.db.DB, err = openPostgres(ctx, place)
 	} else {
 		q := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(1)"}, "_txlock": {"immediate"}}
+		s.folder = filepath.Dir(Place(place))
 		s.db.DB, err = sql.Open("sqlite", "file:"+(&url.URL{Path: Place(place)}).EscapedPath()+"?"+q.Encode())
 	}
 	if err != nil {
@@ -242,6 +247,11 @@ func (s *Store) migrate(ctx context.Context, to int64) (from, at int64, err erro
 	if err != nil {
 		return 0, 0, err
 	}
+	one, err := s.alone()
+	if err != nil {
+		return 0, 0, err
+	}
+	defer one.Close()
 	newest := newestOf(p)
 	if from, err = p.GetDBVersion(ctx); err != nil {
 		return 0, 0, err
@@ -258,6 +268,24 @@ func (s *Store) migrate(ctx context.Context, to int64) (from, at int64, err erro
 	}
 	at, err2 := p.GetDBVersion(ctx)
 	return from, at, errors.Join(err, err2)
+}
+
+// alone waits until no other process changes the tables of a SQLite store, as the
+// locker of the migrations does for PostgreSQL; Close lets the next one in. It is the
+// folder that is locked: closing another file handle of the database would end
+// SQLite's own locks.
+func (s *Store) alone() (io.Closer, error) {
+	if s.folder == "" {
+		return io.NopCloser(nil), nil
+	}
+	f, err := os.Open(s.folder)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", s.folder, err), f.Close())
+	}
+	return f, nil
 }
 
 // newestOf is the version of the last migration; they come in order.

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"pecrawler/store"
 )
 
@@ -37,6 +39,26 @@ func TestMigrationsUpAndDown(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// Programs that start together make a store once.
+func TestOpenedAtOnce(t *testing.T) {
+	for range 3 {
+		place := filepath.Join(t.TempDir(), "s.db")
+		var all errgroup.Group
+		for range 6 {
+			all.Go(func() error {
+				s, err := store.Open(t.Context(), place)
+				if err != nil {
+					return err
+				}
+				return s.Close()
+			})
+		}
+		if err := all.Wait(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // What is not for both databases is there for each of them.

@@ -45,8 +45,9 @@ var ErrNotFound error = refusal("not found")
 
 // Store is an open database. Its methods may be called from several goroutines.
 type Store struct {
-	db  database
-	sql dialect
+	db     database
+	sql    dialect
+	folder string // of the file of SQLite; "" with PostgreSQL
 }
 
 // Sweep is a named list of sites with its settings.
