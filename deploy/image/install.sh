@@ -2,6 +2,10 @@
 # Installs what builds and runs the image without a registry, of Debian's packages.
 # Safe to run again. It fails where they cannot be had, and says why.
 set -eu
+if ! unshare --mount --pid --ipc --uts --net --fork true 2>/dev/null; then
+	echo "no container runs on this machine: it lets nobody here make namespaces" >&2
+	exit 1
+fi
 missing=""
 for program in podman buildah runc debootstrap; do
 	command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
