@@ -63,8 +63,9 @@ repeat: build
 
 # What was missed is written down too, and then it fails.
 CHAOS_SITES ?= 500
+CHAOS_DATA  ?=
 chaos: build
-	@go run ./cmd/bench chaos -n $(CHAOS_SITES) > docs/chaos.md.new; status=$$?; \
+	@go run ./cmd/bench chaos -n $(CHAOS_SITES) --data "$(CHAOS_DATA)" > docs/chaos.md.new; status=$$?; \
 	if [ -s docs/chaos.md.new ]; then mv docs/chaos.md.new docs/chaos.md; cat docs/chaos.md; else rm docs/chaos.md.new; fi; exit $$status
 
 score: build

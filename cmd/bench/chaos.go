@@ -56,22 +56,30 @@ type step struct {
 }
 
 // chaos sweeps n sites of the test web with a fleet that is broken meanwhile,
-// and looks whether anything is lost, doubled or rude.
-func chaos(ctx context.Context, w io.Writer, bin string, n int) (err error) {
+// and looks whether anything is lost, doubled or rude. Logs, data and evidence
+// are kept in keep if that is not empty, and if it could not be done to the end.
+func chaos(ctx context.Context, w io.Writer, bin, keep string, n int) (err error) {
 	if os.Geteuid() != 0 {
 		return errors.New("chaos cuts networks and fills a disk; for network namespaces and a tmpfs it wants to be root")
 	}
-	dir, err := os.MkdirTemp("", "pc-") // a short name: Chromium keeps a socket below it
-	if err != nil {
+	dir := keep
+	if keep == "" {
+		if dir, err = os.MkdirTemp("", "pc-"); err != nil { // a short name: Chromium keeps a socket below it
+			return err
+		}
+		defer func() {
+			if err == nil {
+				err = os.RemoveAll(dir)
+			} else {
+				fmt.Fprintln(os.Stderr, "logs are kept in", dir)
+			}
+		}()
+	} else if err := os.Mkdir(dir, 0o755); err != nil { // what is of another run does not belong to this one
 		return err
 	}
-	defer func() {
-		if err == nil {
-			err = os.RemoveAll(dir)
-		} else {
-			fmt.Fprintln(os.Stderr, "logs are kept in", dir)
-		}
-	}()
+	if dir, err = filepath.Abs(dir); err != nil {
+		return err
+	}
 	if bin, err = filepath.Abs(bin); err != nil {
 		return err
 	}
@@ -120,7 +128,7 @@ It took %.0f minutes.
 		}
 		fmt.Fprintf(w, "| %s | %s | %s |\n", c.want, c.got, said)
 	}
-	fmt.Fprintf(w, "\nPoliteness is read from the test web's log of requests, where each worker has an address of its own; a visit ends with the line that its\nworker logs. A word that is not what is true may be one that is not without chaos either: [results.md](results.md) names those. %s\n", machine())
+	fmt.Fprintf(w, "\nPoliteness is read from the test web's log of requests, where each worker has an address of its own; a visit ends with the line that its\nworker logs. Sites whose last word is not what is true are swept again at the end by one process with nothing broken: [results.md](results.md)\nnames what is wrong without chaos. %s\n", machine())
 	if missed > 0 {
 		return fmt.Errorf("%d of %d missed", missed, len(checks))
 	}
@@ -154,7 +162,7 @@ func (f *fleet) start(ctx context.Context) (sites []*lab.Site, err error) {
 	if err := os.WriteFile(list, []byte(lab.CSV(sites)), 0o644); err != nil {
 		return nil, err
 	}
-	f.web, err = startLab(ctx, f.bin, "--listen", f.net.home+":0", "--requests", f.requests, "--lawful", strconv.Itoa(f.sites), "--mutants")
+	f.web, err = startLab(ctx, f.bin, append(f.plan(), "--listen", f.net.home+":0", "--requests", f.requests)...)
 	if err != nil {
 		return nil, err
 	}
@@ -517,7 +525,7 @@ func (f *fleet) check(ctx context.Context, sites []*lab.Site) (out []outcome, er
 		truth[s.Host] = s.Truth
 	}
 	seen := map[string]int{}
-	var wrong []string
+	var wrong []pc.Verdict
 	visits, flagged := 0, 0
 	var bundles, lost int
 	for _, v := range verdicts {
@@ -528,7 +536,7 @@ func (f *fleet) check(ctx context.Context, sites []*lab.Site) (out []outcome, er
 		}
 		t, known := truth[v.Site]
 		if said, fails := essence(v); !known || !right(t, v, fails) {
-			wrong = append(wrong, v.Site)
+			wrong = append(wrong, v)
 			fmt.Fprintf(os.Stderr, "%s is %s, and must be %s %s %s %v\n", v.Site, said, t.Overall, t.Outcome, t.Reason, t.Fails)
 		}
 		for _, b := range v.Bundles {
@@ -540,7 +548,22 @@ func (f *fleet) check(ctx context.Context, sites []*lab.Site) (out []outcome, er
 		}
 	}
 	add("one last word a site in the store", len(verdicts) == f.sites && len(seen) == f.sites, "%d words on %d sites", len(verdicts), len(seen))
-	add("each is what is true", len(wrong) == 0, "%d are not%s", len(wrong), names(wrong))
+	calm, err := f.calm(ctx, wrong)
+	if err != nil {
+		return nil, err
+	}
+	var same, changed []string
+	for _, v := range wrong {
+		said, _ := essence(v)
+		if without, ok := calm[v.Site]; ok && without == said {
+			same = append(same, v.Site)
+		} else {
+			changed = append(changed, v.Site)
+			fmt.Fprintf(os.Stderr, "%s without chaos is %s\n", v.Site, without)
+		}
+	}
+	add("each is what is true, or what is found without chaos too", len(changed) == 0, "%d are true, %d the same without chaos%s, %d neither%s",
+		len(verdicts)-len(wrong), len(same), names(same), len(changed), names(changed))
 	add("the evidence of each visit is kept", lost == 0, "%d of %d bundles are missing", lost, bundles)
 	ss := f.streams(ctx)
 	count := func(name string, want int) {
@@ -582,6 +605,36 @@ func (f *fleet) check(ctx context.Context, sites []*lab.Site) (out []outcome, er
 	}
 	add("everything was broken while the sweep was under way", under == len(f.done), "%d of %d", under, len(f.done))
 	return out, nil
+}
+
+// calm sweeps sites again with nothing broken, and returns the essence of each.
+func (f *fleet) calm(ctx context.Context, wrong []pc.Verdict) (map[string]string, error) {
+	said := map[string]string{}
+	if len(wrong) == 0 {
+		return said, nil
+	}
+	var list strings.Builder
+	for _, v := range wrong {
+		fmt.Fprintln(&list, v.URL)
+	}
+	sites, out := filepath.Join(f.dir, "again.txt"), filepath.Join(f.dir, "again")
+	if err := os.WriteFile(sites, []byte(list.String()), 0o644); err != nil {
+		return nil, err
+	}
+	args := append([]string{"sweep", "--out", out, "--slots", "1", "--agree-after", "5s", "--listen", "127.0.0.1:0", "--lab"}, f.plan()...)
+	if said, err := exec.CommandContext(ctx, f.bin, append(args, sites)...).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("a sweep without chaos: %w: %s", err, said)
+	}
+	verdicts, err := readVerdicts(filepath.Join(out, "verdicts.jsonl"))
+	for _, v := range verdicts {
+		said[v.Site], _ = essence(v)
+	}
+	return said, err
+}
+
+// plan are the flags that say which sites the test web has.
+func (f *fleet) plan() []string {
+	return []string{"--lawful", strconv.Itoa(f.sites), "--mutants"}
 }
 
 // kept tells whether a bundle lies in a vault.

@@ -45,7 +45,7 @@ func main() {
 	lawful := flag.Int("lawful", -1, "generated lawful sites; score: 1000, repeat: none unless given")
 	hostile := flag.Bool("hostile", true, "score: sweep the hostile sites too")
 	results := flag.String("results", "docs/results.json", "score: `file` for the figures as JSON; empty for none. record: where they are")
-	data := flag.String("data", "", "score: `folder` for the sweeps; those that are done there are judged again and not made again")
+	data := flag.String("data", "", "score: `folder` for the sweeps; those that are done there are judged again and not made again. chaos: folder that is made for logs and data, and kept")
 	flag.Parse()
 	name := flag.Arg(0)
 	if name != "watch" && flag.NArg() > 1 {
@@ -68,7 +68,7 @@ func main() {
 	case "repeat":
 		err = repeat(ctx, os.Stdout, *bin, max(0, *lawful), set(10))
 	case "chaos":
-		err = chaos(ctx, os.Stdout, *bin, set(500))
+		err = chaos(ctx, os.Stdout, *bin, *data, set(500))
 	case "score":
 		if *lawful < 0 {
 			*lawful = 1000
