@@ -135,7 +135,27 @@ func (p Policy) Dial(ctx context.Context, hostport string) (net.Conn, error) {
 	if err != nil {
 		return nil, classify(err)
 	}
-	return c, nil
+	return abrupt(c), nil
+}
+
+// abrupt makes the end of a connection drop what was not sent yet. Without it
+// the kernel sends on for minutes: what a browser asked for while the network
+// was cut came to the site after the visit was dropped and made by another worker.
+func abrupt(c net.Conn) net.Conn {
+	if t, ok := c.(*net.TCPConn); ok {
+		t.SetLinger(0) // fails only when the connection is at its end
+	}
+	return c
+}
+
+// connect connects to an upstream proxy.
+func connect(ctx context.Context, network, addr string) (net.Conn, error) {
+	d := net.Dialer{Timeout: 15 * time.Second}
+	c, err := d.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return abrupt(c), nil
 }
 
 // dialUpstream asks the upstream proxy for a tunnel. The upstream itself may
@@ -145,8 +165,7 @@ func (p Policy) dialUpstream(ctx context.Context, hostport string) (net.Conn, er
 	if p.Upstream.Port() == "" {
 		addr = net.JoinHostPort(p.Upstream.Hostname(), "8080")
 	}
-	d := net.Dialer{Timeout: 15 * time.Second}
-	c, err := d.DialContext(ctx, "tcp", addr)
+	c, err := connect(ctx, "tcp", addr)
 	if err != nil {
 		return nil, &Error{ReasonUpstream, fmt.Errorf("upstream proxy %s: %w", addr, err)}
 	}
@@ -257,7 +276,7 @@ func Listen(policy Policy, log *slog.Logger, refused func(reason string)) (*Prox
 	if policy.Upstream != nil {
 		// Plain http goes to the upstream as it is: many proxies make tunnels to port 443 only.
 		p.plain.Proxy = http.ProxyURL(policy.Upstream)
-		p.plain.DialContext = nil
+		p.plain.DialContext = connect
 	}
 	p.srv = &http.Server{Handler: p, ReadHeaderTimeout: 30 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
 	p.wg.Add(1)

@@ -1,14 +1,19 @@
 package egress_test
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"pecrawler/crawler/egress"
 )
@@ -103,3 +108,56 @@ func TestAllowedRangeAndUpstream(t *testing.T) {
 		t.Errorf("literal private address through upstream: status %d, refusals %v", resp.StatusCode, seen)
 	}
 }
+
+// What a browser asked for and the network did not take yet comes to no site
+// after the end: another worker may be there by then.
+func TestNothingIsSentAfterTheEnd(t *testing.T) {
+	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	for name, ask := range map[string]string{"tunnel": "CONNECT %[1]s HTTP/1.1\r\nHost: %[1]s\r\n\r\n", "plain": "POST http://%[1]s/ HTTP/1.1\r\nHost: %[1]s\r\nContent-Length: 1000000000\r\n\r\n"} {
+		for _, chained := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s chained=%t", name, chained), func(t *testing.T) {
+				site, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer site.Close()
+				policy := egress.Policy{Allow: loopback}
+				if chained {
+					policy.Upstream = &url.URL{Scheme: "http", Host: site.Addr().String()}
+				}
+				px, err := egress.Listen(policy, slog.New(slog.DiscardHandler), func(string) {})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer px.Close()
+				browser, err := net.Dial("tcp", strings.TrimPrefix(px.URL(), "http://"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer browser.Close()
+				fmt.Fprintf(browser, ask, site.Addr())
+				conn, err := site.Accept()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				if chained && name == "tunnel" {
+					fmt.Fprint(conn, "HTTP/1.1 200 OK\r\n\r\n") // the site is the upstream, and sees what is for the site
+				}
+				browser.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
+				if _, err := io.Copy(browser, zeros{}); err == nil {
+					t.Fatal("all was taken: nothing is left to be sent")
+				}
+				px.Close()
+				conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+				if n, err := io.Copy(io.Discard, conn); !errors.Is(err, syscall.ECONNRESET) {
+					t.Errorf("%d bytes came after the end, then %v; want a reset", n, err)
+				}
+			})
+		}
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
