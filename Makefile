@@ -4,6 +4,7 @@
 # make review                  the review page of what was swept
 # make bench, soak, repeat, score   the figures in docs/
 # make chaos [CHAOS_SITES=500]  docs/chaos.md: a fleet on this machine is killed, cut off and filled up while it sweeps (root; an hour or two)
+# make chaos-upgrade [UPGRADE_SITES=60] [UPGRADE_OLD=commit or file]   docs/chaos-upgrade.md: one that is upgraded while it sweeps, over PostgreSQL (root)
 # make tour                    the pictures of docs/tour.md
 # make record                  the record of the tool in docs/accountability, with the figures of score
 # make frontend                the style sheet of the review page, after a change of review/frontend
@@ -18,7 +19,7 @@ OUT   ?= pecrawler-data
 FLAGS ?=
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: sweep review test check build setup bench soak repeat chaos score tour record image-check compose-check faults lab-check frontend train eval
+.PHONY: sweep review test check build setup bench soak repeat chaos chaos-upgrade score tour record image-check compose-check faults lab-check frontend train eval
 sweep: build
 	@if [ -n "$(SITES)" ]; then exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) "$(SITES)"; else exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) --lab; fi
 
@@ -67,6 +68,13 @@ CHAOS_DATA  ?=
 chaos: build
 	@go run ./cmd/bench chaos -n $(CHAOS_SITES) --data "$(CHAOS_DATA)" > docs/chaos.md.new; status=$$?; \
 	if [ -s docs/chaos.md.new ]; then mv docs/chaos.md.new docs/chaos.md; cat docs/chaos.md; else rm docs/chaos.md.new; fi; exit $$status
+
+UPGRADE_SITES ?= 60
+UPGRADE_OLD   ?= 26e8884
+chaos-upgrade: build
+	@./deploy/postgres/install.sh
+	@go run ./cmd/bench upgrade -n $(UPGRADE_SITES) --old "$(UPGRADE_OLD)" --data "$(CHAOS_DATA)" > docs/chaos-upgrade.md.new; status=$$?; \
+	if [ -s docs/chaos-upgrade.md.new ]; then mv docs/chaos-upgrade.md.new docs/chaos-upgrade.md; cat docs/chaos-upgrade.md; else rm docs/chaos-upgrade.md.new; fi; exit $$status
 
 score: build
 	go run ./cmd/bench score > docs/results.md.new && mv docs/results.md.new docs/results.md && cat docs/results.md

@@ -35,8 +35,10 @@ const (
 // fleet is a cluster, its workers and a collector as real processes, each of
 // them but the collector in a network namespace of its own.
 type fleet struct {
-	bin, dir string
+	bin, dir string // the program that is asked, and the folder of everything
 	sites    int
+	troubles func(context.Context) []trouble
+	upgrade  *upgrade // nil: one program and a SQLite store
 	net      *network
 	web      *web
 	servers  []*member
@@ -46,6 +48,12 @@ type fleet struct {
 	begin    time.Time
 	done     []step
 	orphans  []string // browsers that outlived their workers
+}
+
+// trouble is what a fleet has to survive, when a share of the sites has a last word.
+type trouble struct {
+	at float64
+	do func() (string, error)
 }
 
 // step is a line of the timeline.
@@ -58,7 +66,20 @@ type step struct {
 // chaos sweeps n sites of the test web with a fleet that is broken meanwhile,
 // and looks whether anything is lost, doubled or rude. Logs, data and evidence
 // are kept in keep if that is not empty, and if it could not be done to the end.
-func chaos(ctx context.Context, w io.Writer, bin, keep string, n int) (err error) {
+func chaos(ctx context.Context, w io.Writer, bin, keep string, n int) error {
+	f := &fleet{bin: bin, sites: n}
+	f.troubles = f.breakages
+	return f.run(ctx, w, keep, fmt.Sprintf(`# A fleet that is broken while it sweeps
+
+Made by %s, as root. %d sites of the test web, swept by %d workers of one visit at a time, a collector with a SQLite store, and %d
+NATS servers that keep each message three times: real processes. Each server and worker has a network namespace of its own on a bridge,
+and a cut takes it off the bridge, so that packets vanish without a word. What ends is started again after 2 s, a NATS server after 20 s.
+The gap between visits of a registrable domain is %v, a visit that raises suspicion is followed by another after 5 s at the earliest.
+`, "`make chaos`", n, chaosWorkers, chaosServers, chaosGap))
+}
+
+// run is the whole of it; about is what the page says before the tables.
+func (f *fleet) run(ctx context.Context, w io.Writer, keep, about string) (err error) {
 	if os.Geteuid() != 0 {
 		return errors.New("chaos cuts networks and fills a disk; for network namespaces and a tmpfs it wants to be root")
 	}
@@ -80,10 +101,10 @@ func chaos(ctx context.Context, w io.Writer, bin, keep string, n int) (err error
 	if dir, err = filepath.Abs(dir); err != nil {
 		return err
 	}
-	if bin, err = filepath.Abs(bin); err != nil {
+	f.dir, f.requests = dir, filepath.Join(dir, "requests.jsonl")
+	if f.bin, err = filepath.Abs(f.bin); err != nil {
 		return err
 	}
-	f := &fleet{bin: bin, dir: dir, sites: n, requests: filepath.Join(dir, "requests.jsonl")}
 	defer f.stop()
 	sites, err := f.start(ctx)
 	if err != nil {
@@ -100,17 +121,7 @@ func chaos(ctx context.Context, w io.Writer, bin, keep string, n int) (err error
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, `# A fleet that is broken while it sweeps
-
-Made by %s, as root. %d sites of the test web, swept by %d workers of one visit at a time, a collector with a SQLite store, and %d
-NATS servers that keep each message three times: real processes. Each server and worker has a network namespace of its own on a bridge,
-and a cut takes it off the bridge, so that packets vanish without a word. What ends is started again after 2 s, a NATS server after 20 s.
-The gap between visits of a registrable domain is %v, a visit that raises suspicion is followed by another after 5 s at the earliest.
-It took %.0f minutes.
-
-| after | last words | |
-|---:|---:|---|
-`, "`make chaos`", n, chaosWorkers, chaosServers, chaosGap, took.Minutes())
+	fmt.Fprintf(w, "%sIt took %.0f minutes.\n\n| after | last words | |\n|---:|---:|---|\n", about, took.Minutes())
 	for _, s := range f.done {
 		words := strconv.Itoa(s.first)
 		if s.last != s.first {
@@ -162,7 +173,11 @@ func (f *fleet) start(ctx context.Context) (sites []*lab.Site, err error) {
 	if err := os.WriteFile(list, []byte(lab.CSV(sites)), 0o644); err != nil {
 		return nil, err
 	}
-	f.web, err = startLab(ctx, f.bin, append(f.plan(), "--listen", f.net.home+":0", "--requests", f.requests)...)
+	lab := f.bin
+	if f.upgrade != nil {
+		lab = f.upgrade.lab
+	}
+	f.web, err = startLab(ctx, lab, append(f.plan(), "--listen", f.net.home+":0", "--requests", f.requests)...)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +209,12 @@ func (f *fleet) start(ctx context.Context) (sites []*lab.Site, err error) {
 		}
 		time.Sleep(time.Second)
 	}
-	f.collect, err = startMember(f.dir, "collect", 2*time.Second, nil, f.bin, "collect", "--nats", f.url(), "--out", filepath.Join(f.dir, "desk"), "--listen", "127.0.0.1:0")
+	if f.upgrade != nil {
+		if err := f.startPostgres(ctx); err != nil {
+			return nil, err
+		}
+	}
+	f.collect, err = startMember(f.dir, "collect", 2*time.Second, nil, f.collectArgs(f.bin)...)
 	if err != nil {
 		return nil, err
 	}
@@ -204,14 +224,28 @@ func (f *fleet) start(ctx context.Context) (sites []*lab.Site, err error) {
 	}
 	for i := range chaosWorkers {
 		name := fmt.Sprintf("work-%d", i)
-		p, err := startMember(f.dir, name, 2*time.Second, []string{"TMPDIR=" + tmp}, f.net.hosts[chaosServers+i].inside(f.bin, "work", "--verbose", "--nats", f.url(), "--out", filepath.Join(f.dir, name+"-data"),
-			"--evidence", f.vault(i), "--slots", "1", "--gap", chaosGap.String(), "--browser-memory", "768", "--proxy", f.web.proxy, "--ca", f.web.ca, "--dns", f.web.dns, "--listen", "127.0.0.1:0")...)
+		p, err := startMember(f.dir, name, 2*time.Second, []string{"TMPDIR=" + tmp}, f.workArgs(f.bin, i)...)
 		if err != nil {
 			return nil, err
 		}
 		f.workers = append(f.workers, p)
 	}
 	return sites, nil
+}
+
+// collectArgs is the command line of the collector.
+func (f *fleet) collectArgs(bin string) []string {
+	args := []string{bin, "collect", "--nats", f.url(), "--out", filepath.Join(f.dir, "desk"), "--listen", "127.0.0.1:0"}
+	if f.upgrade != nil {
+		args = append(args, "--store", f.upgrade.store)
+	}
+	return args
+}
+
+// workArgs is the command line of a worker, in its own network.
+func (f *fleet) workArgs(bin string, i int) []string {
+	return f.net.hosts[chaosServers+i].inside(bin, "work", "--verbose", "--nats", f.url(), "--out", filepath.Join(f.dir, fmt.Sprintf("work-%d-data", i)),
+		"--evidence", f.vault(i), "--slots", "1", "--gap", chaosGap.String(), "--browser-memory", "768", "--proxy", f.web.proxy, "--ca", f.web.ca, "--dns", f.web.dns, "--listen", "127.0.0.1:0")
 }
 
 // vault is where a worker keeps bundles: the first on the small disk, the others together.
@@ -275,7 +309,11 @@ func (f *fleet) pecrawler(ctx context.Context, args ...string) ([]byte, error) {
 }
 
 func (f *fleet) stop() {
-	for _, p := range slices.Concat(f.workers, []*member{f.collect}, f.servers) {
+	all := slices.Concat(f.workers, []*member{f.collect}, f.servers)
+	if f.upgrade != nil {
+		all = append(all, f.upgrade.postgres)
+	}
+	for _, p := range all {
 		if p != nil {
 			p.stop()
 		}
@@ -371,12 +409,9 @@ func (f *fleet) wait(ctx context.Context, share float64) error {
 	}
 }
 
-// breakThings does what a fleet has to survive, one after the other.
-func (f *fleet) breakThings(ctx context.Context) error {
-	for _, t := range []struct {
-		at float64
-		do func() (string, error)
-	}{
+// breakages are what a fleet has to survive, one after the other.
+func (f *fleet) breakages(ctx context.Context) []trouble {
+	return []trouble{
 		{.05, func() (string, error) {
 			a, b := f.workers[1].kill(), f.workers[2].kill()
 			err := pause(ctx, 30*time.Second)
@@ -416,7 +451,12 @@ func (f *fleet) breakThings(ctx context.Context) error {
 			f.servers[i].kill()
 			return fmt.Sprintf("kill -9 of the collector, a worker and the leader, nats-%d, at once", i), pause(ctx, 25*time.Second)
 		}},
-	} {
+	}
+}
+
+// breakThings does it all in its time.
+func (f *fleet) breakThings(ctx context.Context) error {
+	for _, t := range f.troubles(ctx) {
 		if err := f.wait(ctx, t.at); err != nil {
 			return err
 		}
@@ -603,7 +643,14 @@ func (f *fleet) check(ctx context.Context, sites []*lab.Site) (out []outcome, er
 			under++
 		}
 	}
-	add("everything was broken while the sweep was under way", under == len(f.done), "%d of %d", under, len(f.done))
+	if f.upgrade != nil {
+		more, err := f.upgrade.check(f.dir, verdicts)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, more...)
+	}
+	add("everything was done to it while the sweep was under way", under == len(f.done), "%d of %d", under, len(f.done))
 	return out, nil
 }
 

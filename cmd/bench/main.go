@@ -5,6 +5,7 @@
 //	go run ./cmd/bench soak      hundreds of visits through one process: does anything grow?
 //	go run ./cmd/bench repeat    the test web swept many times: are the verdicts right, and the same each time?
 //	go run ./cmd/bench chaos     a fleet on one machine that is broken while it sweeps: is anything lost or doubled?
+//	go run ./cmd/bench upgrade   the same, upgraded from an old program to a new one meanwhile, with PostgreSQL
 //	go run ./cmd/bench score     generated sites, lawful and not, swept and compared with the truth
 //	go run ./cmd/bench record    the record of the tool, with the figures of score
 //
@@ -40,12 +41,13 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	bin := flag.String("bin", "bin/pecrawler", "the program")
-	n := flag.Int("n", 0, "cost: visits of each site (3); soak: visits (500); repeat: sweeps (10); chaos: sites (500)")
+	n := flag.Int("n", 0, "cost: visits of each site (3); soak: visits (500); repeat: sweeps (10); chaos: sites (500); upgrade: sites (60)")
 	settle := flag.Duration("settle", 2*time.Second, "soak: shortest watch of a page")
 	lawful := flag.Int("lawful", -1, "generated lawful sites; score: 1000, repeat: none unless given")
 	hostile := flag.Bool("hostile", true, "score: sweep the hostile sites too")
 	results := flag.String("results", "docs/results.json", "score: `file` for the figures as JSON; empty for none. record: where they are")
-	data := flag.String("data", "", "score: `folder` for the sweeps; those that are done there are judged again and not made again. chaos: folder that is made for logs and data, and kept")
+	data := flag.String("data", "", "score: `folder` for the sweeps; those that are done there are judged again and not made again. chaos, upgrade: folder that is made for logs and data, and kept")
+	old := flag.String("old", "26e8884", "upgrade: the old program: a file, or the `commit` that it is built from")
 	flag.Parse()
 	name := flag.Arg(0)
 	if name != "watch" && flag.NArg() > 1 {
@@ -69,6 +71,8 @@ func main() {
 		err = repeat(ctx, os.Stdout, *bin, max(0, *lawful), set(10))
 	case "chaos":
 		err = chaos(ctx, os.Stdout, *bin, *data, set(500))
+	case "upgrade":
+		err = upgraded(ctx, os.Stdout, *bin, *old, *data, set(60))
 	case "score":
 		if *lawful < 0 {
 			*lawful = 1000
@@ -77,7 +81,7 @@ func main() {
 	case "record":
 		err = writeRecord("docs/accountability", *results)
 	default:
-		err = errors.New("want cost, soak, repeat, chaos, score or record")
+		err = errors.New("want cost, soak, repeat, chaos, upgrade, score or record")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

@@ -85,26 +85,28 @@ func (w *network) close() {
 type member struct {
 	mu    sync.Mutex
 	cmd   *exec.Cmd
+	args  []string
 	ends  int
+	turn  sync.Mutex    // held by whoever starts it
 	quit  chan struct{} // closed when it shall not be started again
 	ended chan struct{} // closed when it has ended for good
 }
 
 // startMember writes the output of a process to DIR/name.log.
 func startMember(dir, name string, again time.Duration, env []string, args ...string) (*member, error) {
-	m := &member{quit: make(chan struct{}), ended: make(chan struct{})}
+	m := &member{args: args, quit: make(chan struct{}), ended: make(chan struct{})}
 	begin := func() error {
 		log, err := os.OpenFile(filepath.Join(dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 		if err != nil {
 			return err
 		}
 		defer log.Close()
-		cmd := exec.Command(args[0], args[1:]...)
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		cmd := exec.Command(m.args[0], m.args[1:]...)
 		cmd.Env = append(os.Environ(), env...)
 		cmd.Stdout, cmd.Stderr = log, log
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is ours; they are stopped in order
-		m.mu.Lock()
-		defer m.mu.Unlock()
 		m.cmd = cmd
 		return cmd.Start()
 	}
@@ -123,7 +125,10 @@ func startMember(dir, name string, again time.Duration, env []string, args ...st
 				return
 			case <-time.After(again):
 			}
-			if err := begin(); err != nil {
+			m.turn.Lock()
+			err := begin()
+			m.turn.Unlock()
+			if err != nil {
 				fmt.Fprintf(os.Stderr, "bench: start %s again: %v\n", name, err)
 				return
 			}
@@ -138,6 +143,31 @@ func (m *member) kill() (pid int) {
 	defer m.mu.Unlock()
 	m.cmd.Process.Kill()
 	return m.cmd.Process.Pid
+}
+
+// swap ends the process politely; another program takes its place after between.
+// It returns how long the end took and whether the process ended without a fault.
+func (m *member) swap(ctx context.Context, between func() error, args ...string) (took time.Duration, clean bool, err error) {
+	m.turn.Lock()
+	defer m.turn.Unlock()
+	ends, begin := m.times(), time.Now()
+	m.mu.Lock()
+	was := m.cmd
+	was.Process.Signal(syscall.SIGTERM)
+	m.mu.Unlock()
+	for m.times() == ends {
+		if took = time.Since(begin); took > 2*time.Minute {
+			return took, false, fmt.Errorf("%s has not ended for %v", strings.Join(m.args, " "), took)
+		}
+		if err := pause(ctx, 20*time.Millisecond); err != nil {
+			return took, false, err
+		}
+	}
+	took, clean = time.Since(begin), was.ProcessState.Success()
+	m.mu.Lock()
+	m.args = args
+	m.mu.Unlock()
+	return took, clean, between()
 }
 
 // times is how often it has ended.
