@@ -530,7 +530,7 @@ func (q *Queue) AddUrgent(ctx context.Context, v pc.Visit) error {
 	return q.publish(ctx, kindUrgent, v.Sweep, v.Site, "urgent/"+v.ID(), v)
 }
 
-// Job is a visit in hand. Exactly one of Done, Return and Dead ends it; until
+// Job is a visit in hand. Exactly one of Done, Return, GiveBack and Dead ends it; until
 // then a heartbeat keeps the queue from handing it to another worker.
 type Job struct {
 	Visit   pc.Visit
@@ -721,6 +721,15 @@ func (j *Job) Return(delay time.Duration) error {
 		return fmt.Errorf("return %s: %w", j.Visit.ID(), err)
 	}
 	return j.q.nc.FlushTimeout(5 * time.Second)
+}
+
+// GiveBack returns the visit as if it had not been taken, which counts as no
+// attempt: who ends many workers one after the other gives up no visit by it.
+func (j *Job) GiveBack(ctx context.Context) error {
+	if _, err := j.q.waits.PutString(ctx, pc.SiteKey(j.Visit.ID()), strconv.Itoa(j.waits+1)); err != nil {
+		j.q.log.Warn("a visit that is given back counts as an attempt", "visit", j.Visit.ID(), "err", err)
+	}
+	return j.Return(0)
 }
 
 // PublishResult stores the verdict of one visit.

@@ -122,6 +122,37 @@ func TestRedelivery(t *testing.T) {
 	}
 }
 
+// Workers that are told to end one after the other, each with the same visit in
+// hand, do not give it up; a fault counts as ever.
+func TestGivenBackIsNoAttempt(t *testing.T) {
+	q := open(t, t.TempDir())
+	if err := q.AddVisits(t.Context(), visits(1)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 * queue.MaxDeliver {
+		j := next(t, q)
+		if j.Attempt != 1 {
+			t.Fatalf("given back %d times, it is attempt %d", i, j.Attempt)
+		}
+		if err := j.GiveBack(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := next(t, q).Return(0); err != nil {
+		t.Fatal(err)
+	}
+	j := next(t, q)
+	if j.Attempt != 2 {
+		t.Errorf("after a fault it is attempt %d, want 2", j.Attempt)
+	}
+	if err := j.Done(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if ls := letters(t, q); len(ls) != 0 {
+		t.Errorf("it was given up: %+v", ls)
+	}
+}
+
 func TestGivenUpAfterMaxDeliver(t *testing.T) {
 	q := open(t, t.TempDir())
 	q.AddVisits(t.Context(), visits(1))

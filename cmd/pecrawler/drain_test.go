@@ -16,7 +16,7 @@ import (
 )
 
 // A worker that is told to end gives back at once what it has in hand, which
-// counts as no result, and ends without a fault.
+// counts as no attempt, and ends without a fault.
 func TestAWorkerThatIsToldToEndGivesBack(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs Chromium")
@@ -85,8 +85,8 @@ func TestAWorkerThatIsToldToEndGivesBack(t *testing.T) {
 	if took := time.Since(told); took > 40*time.Second { // a minute: it came back by itself
 		t.Errorf("the visit came back after %v", took)
 	}
-	if job.Visit.Site != "a.example" || job.Attempt != 2 {
-		t.Errorf("%s is there, attempt %d; want the second of a.example", job.Visit.Site, job.Attempt)
+	if job.Visit.Site != "a.example" || job.Attempt != 1 {
+		t.Errorf("%s is there, attempt %d; want the first of a.example", job.Visit.Site, job.Attempt)
 	}
 	if err := job.Return(0); err != nil {
 		t.Error(err)

@@ -125,7 +125,9 @@ func (w *worker) visit(ctx context.Context, job *queue.Job) error {
 		log.Warn("the visit is left to whoever takes it next", "err", err)
 	case ctx.Err() != nil:
 		log.Info("given back")
-		if err := job.Return(0); err != nil {
+		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err := job.GiveBack(within); err != nil {
 			log.Warn("could not give the visit back; it comes back by itself", "err", err)
 		}
 		return nil
