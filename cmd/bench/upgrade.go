@@ -185,7 +185,7 @@ func (f *fleet) replacements(ctx context.Context) []trouble {
 		}
 	}
 	return []trouble{
-		{.03, worker(0)},
+		{.05, worker(0)}, // not at once: a program that has just begun does not listen yet
 		{.1, worker(1)},
 		{.17, func() (string, error) {
 			n := 0
