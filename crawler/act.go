@@ -69,6 +69,7 @@ func (r *run) act(ctx context.Context, goal pc.Goal, seen Reading) (bool, error)
 			}
 		}
 		act, err := r.press(ctx, goal, choice, false)
+		under := err
 		covered := errors.Is(err, errCovered)
 		if covered {
 			if choice, err = r.aside(ctx, choice, during, layer); err == nil {
@@ -95,7 +96,7 @@ func (r *run) act(ctx context.Context, goal pc.Goal, seen Reading) (bool, error)
 		if act.Effect == effectNone && (choice.Final || goal == pc.GoalWithdraw) && goal != pc.GoalScroll {
 			why := fmt.Sprintf("pressing %q had no visible effect", choice.Text)
 			if covered {
-				why += ": " + errCovered.Error()
+				why += ": " + under.Error()
 			}
 			r.missing(what, why)
 			return false, nil
@@ -215,7 +216,8 @@ func (r *run) aside(ctx context.Context, choice Choice, during pc.MarkName, laye
 // press scrolls the control into view and clicks it with trusted mouse events
 // where a person would: in the middle, or, where something lies over that, where
 // the control is still to be seen. When nothing of it is, it is pressed only if
-// that is wanted anyway: what lies on top gets the click. A dialog itself is
+// that is wanted anyway: what lies on top gets the click, unless it is a control,
+// which would answer another question: whether one is of age. A dialog itself is
 // pressed by the Escape key.
 func (r *run) press(ctx context.Context, goal pc.Goal, choice Choice, anyway bool) (pc.Act, error) {
 	_, done, _ := marksOf(goal)
@@ -238,15 +240,15 @@ func (r *run) press(ctx context.Context, goal pc.Goal, choice Choice, anyway boo
 	if err != nil {
 		return act, err
 	}
-	x, y, reached := r.aim(ctx, choice.Node, seen)
+	x, y, over, reached := r.aim(ctx, choice.Node, seen)
 	if !reached && !overPage(r.page, choice.Node) && r.wheel(ctx, r.c.cfg.Height/2) == nil && sleep(ctx, 400*time.Millisecond) {
 		// What lies over it stands still while the page moves on below.
 		if again, err := r.still(ctx, id, false); err == nil {
-			x, y, reached = r.aim(ctx, choice.Node, again)
+			x, y, over, reached = r.aim(ctx, choice.Node, again)
 		}
 	}
-	if !reached && !anyway {
-		return act, errCovered
+	if !reached && (!anyway || otherAnswer(r.page, choice.Node, over)) {
+		return act, covers(r.page, choice.Node, over)
 	}
 	act.X, act.Y = x, y
 	for _, e := range []input.DispatchMouseEventParams{
@@ -284,29 +286,72 @@ func (r *run) escape(ctx context.Context) error {
 
 var errUnseen = errors.New("it has no place on the screen")
 
+// covers says what lies over a control, in its own words: a question of age, an
+// offer. over is the node that a click would reach, -1 when it is not in the tree.
+func covers(p *pc.Page, node, over int) error {
+	top := -1
+	for i := over; i >= 0 && !lies(p, i, p.Nodes[node].Backend); i = p.Nodes[i].Parent {
+		top = i
+	}
+	if top < 0 {
+		return errCovered
+	}
+	inside := map[int]bool{top: true}
+	var words []string
+	for i := top; i < len(p.Nodes); i++ {
+		n := &p.Nodes[i]
+		inside[i] = inside[i] || inside[n.Parent]
+		if inside[i] && n.Tag == "#text" && n.Box != nil {
+			words = append(words, strings.Fields(n.Text)...)
+		}
+	}
+	if len(words) == 0 {
+		return errCovered
+	}
+	return fmt.Errorf("%w that says “%s”", errCovered, cut(strings.Join(words, " "), 150))
+}
+
+// otherAnswer tells whether a click at what lies over a control would press
+// another control, on something that stands over the page by itself. The drawn
+// switch over a checkbox is no such thing.
+func otherAnswer(p *pc.Page, node, over int) bool {
+	presses, apart := false, false
+	for i := over; i >= 0 && !lies(p, i, p.Nodes[node].Backend); i = p.Nodes[i].Parent {
+		n := &p.Nodes[i]
+		presses = presses || pressable(n)
+		apart = apart || n.Tag == "dialog" || n.Attrs["aria-modal"] == "true" || n.Style != nil && n.Style.Position == "fixed"
+	}
+	return presses && apart
+}
+
 // aim finds the point of a control's visible box at which a click reaches it.
-// When there is none, what covers it will get the click, as it would a person's.
-func (r *run) aim(ctx context.Context, node int, seen pc.Box) (x, y float64, reached bool) {
+// When there is none, what covers it will get the click, as it would a person's:
+// over is the node of it in the middle, -1 when the tree does not have it.
+func (r *run) aim(ctx context.Context, node int, seen pc.Box) (x, y float64, over int, reached bool) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
+	over = -1
 	mx, my := math.Round(seen.X+seen.W/2), math.Round(seen.Y+seen.H/2)
 	m, err := cdp.Call(ctx, r.t.page, page.GetLayoutMetrics, cdp.Empty{})
 	if err != nil || m.CSSLayoutViewport == nil {
-		return mx, my, false
+		return mx, my, over, false
 	}
 	for _, fy := range []float64{.5, .2, .8} {
 		for _, fx := range []float64{.5, .15, .85, .3, .7, .05, .95} {
 			x, y := math.Round(seen.X+seen.W*fx), math.Round(seen.Y+seen.H*fy)
 			hit, err := cdp.Call(ctx, r.t.page, dom.GetNodeForLocation, dom.GetNodeForLocationParams{X: int64(x) + m.CSSLayoutViewport.PageX, Y: int64(y) + m.CSSLayoutViewport.PageY})
 			if err != nil {
-				return mx, my, false
+				return mx, my, over, false
+			}
+			if fy == .5 && fx == .5 {
+				over = indexOf(r.page, int64(hit.BackendNodeID))
 			}
 			if lies(r.page, node, int64(hit.BackendNodeID)) {
-				return x, y, true
+				return x, y, over, true
 			}
 		}
 	}
-	return mx, my, false
+	return mx, my, over, false
 }
 
 // overPage tells whether a node stands over the page and does not move with it.

@@ -443,7 +443,10 @@ func TestDialogsOverTheBanner(t *testing.T) {
 	for name, tt := range map[string]struct{ page, want, missing string }{
 		"newsletter": {banner + over + `<button onclick="over.remove()">No thanks</button></div>`, "aside click gone, reject click gone", ""},
 		"dialog":     {banner + `<dialog id="over"><p>Sign in</p></dialog><script>over.showModal()</script>`, "aside escape gone, reject click gone", ""},
-		"nothing":    {banner + over + `Come in</div>`, "reject click none", `pressing "Reject all" had no visible effect: something lies over it`},
+		"nothing":    {banner + over + `Come in</div>`, "reject click none", `pressing "Reject all" had no visible effect: something lies over it that says “Come in”`},
+		// Whoever answers a question of age says something about the visitor, so nothing is pressed.
+		"age gate": {banner + over + `Are you 18 or over?<button style="position:absolute;inset:0" onclick="over.remove()">Yes</button></div>`, "",
+			`"Reject all" could not be pressed: something lies over it that says “Are you 18 or over? Yes”`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
