@@ -5,6 +5,8 @@
 # make bench, soak, repeat, score   the figures in docs/
 # make chaos [CHAOS_SITES=500]  docs/chaos.md: a fleet on this machine is killed, cut off and filled up while it sweeps (root; an hour or two)
 # make chaos-upgrade [UPGRADE_SITES=60] [UPGRADE_OLD=commit or file]   docs/chaos-upgrade.md: one that is upgraded while it sweeps, over PostgreSQL (root)
+# make fleet-sim [SIM_SITES=1000000] [SIM_PRICE=0.05] [SIM_FLAGS=...]   docs/fleet-sim.md: 500 workers without browsers on a real queue and store;
+#                              SIM_FLAGS: -postgres, -sync 2m, -workers, -speed, -pace, -verdicts (go run ./cmd/bench -h)
 # make tour                    the pictures of docs/tour.md
 # make record                  the record of the tool in docs/accountability, with the figures of score
 # make frontend                the style sheet of the review page, after a change of review/frontend
@@ -19,7 +21,7 @@ OUT   ?= pecrawler-data
 FLAGS ?=
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 
-.PHONY: sweep review test check build setup bench soak repeat chaos chaos-upgrade score tour record image-check compose-check faults lab-check frontend train eval
+.PHONY: sweep review test check build setup bench soak repeat chaos chaos-upgrade fleet-sim score tour record image-check compose-check faults lab-check frontend train eval
 sweep: build
 	@if [ -n "$(SITES)" ]; then exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) "$(SITES)"; else exec ./bin/pecrawler sweep --out "$(OUT)" $(FLAGS) --lab; fi
 
@@ -75,6 +77,15 @@ chaos-upgrade: build
 	@./deploy/postgres/install.sh
 	@go run ./cmd/bench upgrade -n $(UPGRADE_SITES) --old "$(UPGRADE_OLD)" --data "$(CHAOS_DATA)" > docs/chaos-upgrade.md.new; status=$$?; \
 	if [ -s docs/chaos-upgrade.md.new ]; then mv docs/chaos-upgrade.md.new docs/chaos-upgrade.md; cat docs/chaos-upgrade.md; else rm docs/chaos-upgrade.md.new; fi; exit $$status
+
+# What was missed is written down too, and then it fails.
+SIM_SITES ?= 1000000
+SIM_PRICE ?= 0.05
+SIM_FLAGS ?=
+fleet-sim: build
+	@case " $(SIM_FLAGS) " in *" -postgres "*) ./deploy/postgres/install.sh;; esac
+	@go run ./cmd/bench fleet-sim -sites $(SIM_SITES) -price $(SIM_PRICE) $(SIM_FLAGS) > docs/fleet-sim.md.new; status=$$?; \
+	if [ -s docs/fleet-sim.md.new ]; then mv docs/fleet-sim.md.new docs/fleet-sim.md; cat docs/fleet-sim.md; else rm docs/fleet-sim.md.new; fi; exit $$status
 
 score: build
 	go run ./cmd/bench score > docs/results.md.new && mv docs/results.md.new docs/results.md && cat docs/results.md

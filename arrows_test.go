@@ -38,7 +38,7 @@ func arrows() map[string][]string {
 		"webhook":           {},
 		"examples/flagged":  {},
 		"examples/webhook":  {},
-		"cmd/bench":         {"", "classifier", "crawler", "lab"},
+		"cmd/bench":         {"", "classifier", "crawler", "internal/pgtest", "lab", "queue"},
 		"cmd/train":         {"", "classifier", "evidence", "figures", "internal/ngram", "internal/pipeline", "lab", "rules"},
 		"deploy/faults":     {},
 		"cmd/pecrawler":     {"", "classifier", "crawler", "evidence", "figures", "internal/calendar", "internal/pipeline", "internal/sitelist", "lab", "letter", "queue", "review", "rules", "store", "webhook"},

@@ -334,9 +334,13 @@ type streamState struct {
 		Leader string `json:"leader"`
 	} `json:"cluster"`
 	State struct {
-		Messages    int `json:"messages"`
-		NumSubjects int `json:"num_subjects"`
+		Messages    int   `json:"messages"`
+		Bytes       int64 `json:"bytes"`
+		NumSubjects int   `json:"num_subjects"`
 	} `json:"state"`
+	Consumers []struct {
+		Pending int `json:"num_pending"`
+	} `json:"consumer_detail"`
 }
 
 // streams asks the servers what they hold; who is most advanced is right,

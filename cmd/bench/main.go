@@ -6,6 +6,7 @@
 //	go run ./cmd/bench repeat    the test web swept many times: are the verdicts right, and the same each time?
 //	go run ./cmd/bench chaos     a fleet on one machine that is broken while it sweeps: is anything lost or doubled?
 //	go run ./cmd/bench upgrade   the same, upgraded from an old program to a new one meanwhile, with PostgreSQL
+//	go run ./cmd/bench fleet-sim a fleet of stand-ins for browsers: what queue, store and collector take
 //	go run ./cmd/bench score     generated sites, lawful and not, swept and compared with the truth
 //	go run ./cmd/bench record    the record of the tool, with the figures of score
 //
@@ -48,6 +49,16 @@ func main() {
 	results := flag.String("results", "docs/results.json", "score: `file` for the figures as JSON; empty for none. record: where they are")
 	data := flag.String("data", "", "score: `folder` for the sweeps; those that are done there are judged again and not made again. chaos, upgrade: folder that is made for logs and data, and kept")
 	old := flag.String("old", "26e8884", "upgrade: the old program: a file, or the `commit` that it is built from")
+	sim := simulation{}
+	flag.IntVar(&sim.sites, "sites", 1_000_000, "fleet-sim: sites of the large sweep")
+	flag.IntVar(&sim.pace, "pace", 10_000, "fleet-sim: sites of the sweep that keeps all proportions")
+	flag.IntVar(&sim.launch, "launch", 1_000_000, "fleet-sim: lines of the list that is only launched")
+	flag.IntVar(&sim.workers, "workers", 500, "fleet-sim: workers, each with one visit at a time")
+	flag.Float64Var(&sim.speed, "speed", 40, "fleet-sim: by how much visits of the large sweep are shorter than real ones")
+	flag.BoolVar(&sim.postgres, "postgres", false, "fleet-sim: the store is a PostgreSQL server of its own (deploy/postgres/install.sh)")
+	flag.StringVar(&sim.sync, "sync", "always", "fleet-sim: the NATS server's sync_interval")
+	flag.Float64Var(&sim.price, "price", .05, "fleet-sim: of an hour of a core")
+	flag.StringVar(&sim.verdicts, "verdicts", "", "fleet-sim: `files` of last words that results are drawn from, as a pattern; the test web is swept for them when empty")
 	flag.Parse()
 	name := flag.Arg(0)
 	if name != "watch" && flag.NArg() > 1 {
@@ -73,6 +84,9 @@ func main() {
 		err = chaos(ctx, os.Stdout, *bin, *data, set(500))
 	case "upgrade":
 		err = upgraded(ctx, os.Stdout, *bin, *old, *data, set(60))
+	case "fleet-sim":
+		sim.bin = *bin
+		err = fleetSim(ctx, os.Stdout, sim)
 	case "score":
 		if *lawful < 0 {
 			*lawful = 1000
@@ -81,7 +95,7 @@ func main() {
 	case "record":
 		err = writeRecord("docs/accountability", *results)
 	default:
-		err = errors.New("want cost, soak, repeat, chaos, upgrade, score or record")
+		err = errors.New("want cost, soak, repeat, chaos, upgrade, fleet-sim, score or record")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

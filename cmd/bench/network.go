@@ -170,6 +170,13 @@ func (m *member) swap(ctx context.Context, between func() error, args ...string)
 	return took, clean, between()
 }
 
+// pid is the process that it is now.
+func (m *member) pid() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.cmd.Process.Pid
+}
+
 // times is how often it has ended.
 func (m *member) times() int {
 	m.mu.Lock()

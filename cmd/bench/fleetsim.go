@@ -1,0 +1,666 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	pc "pecrawler"
+	"pecrawler/internal/pgtest"
+)
+
+// simulation says what is simulated: the program, the NATS server and the store
+// are real, and only the browser is not.
+type simulation struct {
+	bin      string
+	sites    int     // of the large sweep
+	workers  int     // each with a connection and one visit at a time
+	speed    float64 // by how much the visits of the large sweep are shorter than real ones
+	pace     int     // sites of the sweep that keeps all proportions
+	launch   int     // lines of the list that is only launched
+	postgres bool
+	sync     string  // the NATS server's sync_interval
+	price    float64 // of an hour of a core
+	verdicts string  // glob of files that results are drawn from; "": the test web is swept for them
+	dir      string  // for all that is written; removed at the end
+}
+
+// paceSpeed is by how much visits are shorter in the sweep that keeps all
+// proportions: a heartbeat each 2 s where it is 10 s.
+const paceSpeed = 5
+
+const (
+	simBeat      = 60 * time.Second // the worker's AckWait: six heartbeats
+	simShortest  = 12 * time.Second // of AckWait: below, a busy server would take visits from the living
+	simAgree     = 10 * time.Second // --agree-after; an hour divided by the speed would only be a wait
+	simGap       = 2 * time.Second  // work's own --gap
+	simSweep     = "fleet-sim"
+	simOutOfDisk = 110e3 // bytes on the disk for each site, at most; measured
+)
+
+// fleetSim launches lists on a real server, has stand-ins visit them, and writes
+// down what that took.
+func fleetSim(ctx context.Context, w io.Writer, s simulation) (err error) {
+	if s.bin, err = filepath.Abs(s.bin); err != nil {
+		return err
+	}
+	if s.dir, err = os.MkdirTemp(s.dir, "pc-sim-"); err != nil {
+		return err
+	}
+	defer func() {
+		if err == nil {
+			err = os.RemoveAll(s.dir)
+		} else {
+			fmt.Fprintln(os.Stderr, "logs are kept in", s.dir)
+		}
+	}()
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(s.dir, &disk); err != nil {
+		return err
+	}
+	if free := float64(disk.Bavail) * float64(disk.Bsize); free < simOutOfDisk*float64(s.sites) {
+		return fmt.Errorf("%d sites may take %.0f GB, and %s has %.0f: set SIM_SITES lower, or TMPDIR to a larger disk", s.sites, simOutOfDisk*float64(s.sites)/1e9, s.dir, free/1e9)
+	}
+	costs, err := readCosts("docs/bench.md")
+	if err != nil {
+		return err
+	}
+	drawn, err := s.draw(ctx)
+	if err != nil {
+		return err
+	}
+	server := filepath.Join(s.dir, "nats-server")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", server, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
+		return fmt.Errorf("build nats-server: %w: %s", err, out)
+	}
+	flushed, err := flushTime(s.dir)
+	if err != nil {
+		return err
+	}
+	only := newStage(s, "launch", server, drawn, costs)
+	if err := only.launchOnly(ctx); err != nil {
+		return err
+	}
+	pace := newStage(s, "pace", server, drawn, costs)
+	pace.sites, pace.speed = s.pace, paceSpeed
+	if err := pace.sweep(ctx); err != nil {
+		return err
+	}
+	large := newStage(s, "large", server, drawn, costs)
+	if err := large.sweep(ctx); err != nil {
+		return err
+	}
+	return s.report(w, costs, drawn, flushed, only, pace, large)
+}
+
+// visitCost is what docs/bench.md says of a visit.
+type visitCost struct {
+	page string
+	cpu  float64 // seconds
+	wall time.Duration
+}
+
+var costRow = regexp.MustCompile(`(?m)^\| (small|medium|big): [^|]*\| ([0-9.]+) s \|.*\| ([0-9.]+) s \| [0-9]+ MB \|$`)
+
+func readCosts(file string) (out []visitCost, err error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range costRow.FindAllStringSubmatch(string(raw), -1) {
+		cpu, err1 := strconv.ParseFloat(m[2], 64)
+		wall, err2 := strconv.ParseFloat(m[3], 64)
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		out = append(out, visitCost{m[1], cpu, time.Duration(wall * float64(time.Second))})
+	}
+	if len(out) != 3 {
+		return nil, fmt.Errorf("%s has %d of the three pages of make bench", file, len(out))
+	}
+	return out, nil
+}
+
+// meanCPU is the mean over the pages, in seconds.
+func meanCPU(costs []visitCost) (sum float64) {
+	for _, c := range costs {
+		sum += c.cpu / float64(len(costs))
+	}
+	return sum
+}
+
+func meanWall(costs []visitCost) (sum time.Duration) {
+	for _, c := range costs {
+		sum += c.wall / time.Duration(len(costs))
+	}
+	return sum
+}
+
+// flushTime is how long the disk takes to keep 15 kB, the mean of 200 times.
+func flushTime(dir string) (time.Duration, error) {
+	f, err := os.CreateTemp(dir, "flush-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	const n = 200
+	data := bytes.Repeat([]byte("x"), 15<<10)
+	begin := time.Now()
+	for range n {
+		if _, err := f.Write(data); err != nil {
+			return 0, err
+		}
+		if err := f.Sync(); err != nil {
+			return 0, err
+		}
+	}
+	return time.Since(begin) / n, nil
+}
+
+// draw reads the last words that results are drawn from.
+func (s simulation) draw(ctx context.Context) (out []pc.Verdict, err error) {
+	glob := s.verdicts
+	if glob == "" {
+		dir := filepath.Join(s.dir, "drawn")
+		cmd := exec.CommandContext(ctx, s.bin, "sweep", "--lab", "--lawful", "60", "--out", dir)
+		cmd.Stderr = os.Stderr
+		if err := cmd.Run(); err != nil {
+			return nil, fmt.Errorf("sweep the test web for results to draw from: %w", err)
+		}
+		glob = filepath.Join(dir, "verdicts.jsonl")
+	}
+	files, err := filepath.Glob(glob)
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("there is no file %s", glob)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		v, err := readVerdicts(f)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v...)
+	}
+	return out, nil
+}
+
+// stage is one sweep with a server and a store of its own.
+type stage struct {
+	simulation
+	name, at string // its folder
+	program  string // nats-server
+	drawn    []pc.Verdict
+	costs    []visitCost
+
+	addr, http string // of the server
+	server     *member
+	collector  *member
+	pg         *pgtest.Server
+	fleet      *standIns
+
+	// Measured.
+	launched                rusage
+	took                    time.Duration
+	cpu                     map[string]float64 // seconds, by process
+	memory                  map[string]int64   // most, in bytes, by process
+	streams                 map[string]streamState
+	largest                 map[string]int64 // bytes, by stream
+	backlog                 int              // most results that waited for the collector
+	waiting                 int              // most visits on the queue
+	messagesIn, messagesOut int64
+	bytesIn, bytesOut       int64
+	disk, store, file       int64 // the server's folder, the store, the verdicts
+	idle                    float64
+	rate                    float64 // last words a second, from a tenth to nine tenths
+	peak                    float64 // visits a second, the best of half a minute
+	words, flagged, visits  int
+	checks                  []outcome
+}
+
+type rusage struct {
+	wall time.Duration
+	cpu  float64
+	most int64 // bytes
+}
+
+func newStage(s simulation, name, program string, drawn []pc.Verdict, costs []visitCost) *stage {
+	return &stage{simulation: s, name: name, at: filepath.Join(s.dir, name), program: program, drawn: drawn, costs: costs,
+		cpu: map[string]float64{}, memory: map[string]int64{}, largest: map[string]int64{}}
+}
+
+// freeAddr is a port of loopback that nobody has.
+func freeAddr() (string, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer ln.Close()
+	return ln.Addr().String(), nil
+}
+
+func (t *stage) serve(ctx context.Context) (err error) {
+	if err := os.Mkdir(t.at, 0o755); err != nil {
+		return err
+	}
+	if t.addr, err = freeAddr(); err != nil {
+		return err
+	}
+	if t.http, err = freeAddr(); err != nil {
+		return err
+	}
+	conf := filepath.Join(t.at, "nats.conf")
+	text := fmt.Sprintf("listen: %q\nhttp: %q\nmax_payload: 1MB\njetstream { store_dir: %q, sync_interval: %s }\n", t.addr, t.http, filepath.Join(t.at, "nats"), t.sync)
+	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
+		return err
+	}
+	if t.server, err = startMember(t.at, "nats", time.Hour, nil, t.program, "-c", conf); err != nil {
+		return err
+	}
+	for try := 0; ; try++ {
+		err := exec.CommandContext(ctx, t.bin, "queue", "check", "--fix", "--nats", t.url()).Run()
+		if err == nil {
+			return nil
+		}
+		if try == 30 {
+			return fmt.Errorf("the streams could not be made: %w", err)
+		}
+		if err := pause(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+}
+
+func (t *stage) url() string { return "nats://" + t.addr }
+
+func (t *stage) stop() {
+	for _, m := range []*member{t.collector, t.server} {
+		if m != nil {
+			m.stop()
+		}
+	}
+	t.collector, t.server = nil, nil
+	if t.pg != nil {
+		t.pg.Stop()
+		t.pg = nil
+	}
+	os.RemoveAll(t.at)
+}
+
+// list writes a list of n sites. Ten of a thousand are hosts of one registrable
+// domain, the others have one each.
+func (t *stage) list(n int) (name string, err error) {
+	name = filepath.Join(t.at, "sites.csv")
+	f, err := os.Create(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	b := bufio.NewWriter(f)
+	fmt.Fprintln(b, "domain,rank,sector")
+	for i := range n {
+		host := fmt.Sprintf("site-%07d.example", i)
+		if i%1000 < 10 {
+			host = fmt.Sprintf("branch-%d.company-%04d.example", i%1000, i/1000)
+		}
+		fmt.Fprintf(b, "%s,%d,sector-%02d\n", host, i+1, i%20)
+	}
+	return name, b.Flush()
+}
+
+// launchList runs pecrawler launch.
+func (t *stage) launchList(ctx context.Context, n int, flags ...string) error {
+	list, err := t.list(n)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, t.bin, append(append([]string{"launch", "--nats", t.url(), "--name", simSweep}, flags...), list)...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	begin := time.Now()
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("launch: %w: %s", err, &said)
+	}
+	u := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	t.launched = rusage{time.Since(begin), seconds(*u), u.Maxrss << 10}
+	return nil
+}
+
+// launchOnly measures the launch of a long list.
+func (t *stage) launchOnly(ctx context.Context) error {
+	defer t.stop()
+	if err := t.serve(ctx); err != nil {
+		return err
+	}
+	if err := t.launchList(ctx, t.launch); err != nil {
+		return err
+	}
+	ss, _ := t.ask(ctx)
+	t.streams = ss
+	fmt.Fprintf(os.Stderr, "%d sites launched in %v\n", t.launch, t.launched.wall.Round(time.Millisecond))
+	return nil
+}
+
+// sweep launches the list and visits it.
+func (t *stage) sweep(ctx context.Context) (err error) {
+	defer t.stop()
+	if err := t.serve(ctx); err != nil {
+		return err
+	}
+	place := filepath.Join(t.at, "store.db")
+	if t.postgres {
+		if t.pg, err = pgtest.Start(); err != nil {
+			return err
+		}
+		place = t.pg.URL("postgres")
+		cmd := exec.CommandContext(ctx, t.bin, "store", "migrate", "--store", place)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("make the tables: %w: %s", err, out)
+		}
+	}
+	out := filepath.Join(t.at, "desk")
+	if t.collector, err = startMember(t.at, "collect", time.Hour, nil, t.bin, "collect", "--nats", t.url(), "--out", out, "--store", place, "--listen", "127.0.0.1:0"); err != nil {
+		return err
+	}
+	t.fleet = newStandIns(t)
+	if err := t.fleet.start(ctx); err != nil {
+		return err
+	}
+	defer t.fleet.stop()
+	if err := pause(ctx, 5*time.Second); err != nil {
+		return err
+	}
+	// Workers that have nothing to do.
+	idle, begin := t.processes(), time.Now()
+	if err := pause(ctx, 10*time.Second); err != nil {
+		return err
+	}
+	for name, u := range t.processes() {
+		t.idle += (u.cpu - idle[name].cpu) / time.Since(begin).Seconds()
+	}
+	before := t.processes()
+	begin = time.Now()
+	var in varz
+	if err := getJSON(ctx, "http://"+t.http+"/varz", &in); err != nil {
+		return fmt.Errorf("ask the server: %w", err)
+	}
+	if err := t.launchList(ctx, t.sites, "--agree-after", simAgree.String()); err != nil {
+		return err
+	}
+	if err := t.wait(ctx, begin); err != nil {
+		return err
+	}
+	t.took = time.Since(begin)
+	for name, u := range t.processes() {
+		t.cpu[name], t.memory[name] = u.cpu-before[name].cpu, max(t.memory[name], u.most)
+	}
+	var now varz
+	if err := getJSON(ctx, "http://"+t.http+"/varz", &now); err != nil {
+		return fmt.Errorf("ask the server: %w", err)
+	}
+	t.messagesIn, t.messagesOut, t.bytesIn, t.bytesOut = now.InMsgs-in.InMsgs, now.OutMsgs-in.OutMsgs, now.InBytes-in.InBytes, now.OutBytes-in.OutBytes
+	t.fleet.stop()
+	if err := t.check(ctx, out); err != nil {
+		return err
+	}
+	t.disk = folderSize(filepath.Join(t.at, "nats"))
+	t.store, err = t.storeSize(ctx, place)
+	return err
+}
+
+// varz is what a NATS server counts.
+type varz struct {
+	InMsgs   int64 `json:"in_msgs"`
+	OutMsgs  int64 `json:"out_msgs"`
+	InBytes  int64 `json:"in_bytes"`
+	OutBytes int64 `json:"out_bytes"`
+}
+
+// ask asks the server for its streams, and how many results wait for the collector.
+func (t *stage) ask(ctx context.Context) (map[string]streamState, int) {
+	var said struct {
+		Accounts []struct {
+			Streams []streamState `json:"stream_detail"`
+		} `json:"account_details"`
+	}
+	if getJSON(ctx, "http://"+t.http+"/jsz?streams=1&consumers=1", &said) != nil {
+		return nil, 0
+	}
+	out, wait := map[string]streamState{}, 0
+	for _, a := range said.Accounts {
+		for _, s := range a.Streams {
+			out[s.Name] = s
+			if s.Name == "RESULTS" {
+				for _, c := range s.Consumers {
+					wait += c.Pending
+				}
+			}
+		}
+	}
+	return out, wait
+}
+
+// wait watches until the sweep has ended.
+func (t *stage) wait(ctx context.Context, begin time.Time) error {
+	type mark struct {
+		at            time.Duration
+		words, visits int
+	}
+	var marks []mark
+	most, since := -1, time.Now()
+	for {
+		if err := pause(ctx, 2*time.Second); err != nil {
+			return err
+		}
+		ss, wait := t.ask(ctx)
+		if ss == nil {
+			continue // the server is busy
+		}
+		for name, s := range ss {
+			t.largest[name] = max(t.largest[name], s.State.Bytes)
+		}
+		for name, u := range t.processes() {
+			t.memory[name] = max(t.memory[name], u.most)
+		}
+		t.backlog, t.waiting = max(t.backlog, wait), max(t.waiting, ss["VISITS"].State.Messages)
+		m := mark{time.Since(begin), ss["VERDICTS"].State.Messages, ss["RESULTS"].State.Messages}
+		marks = append(marks, m)
+		if len(marks)%15 == 0 {
+			fmt.Fprintf(os.Stderr, "%s: after %.0f s %d results, %d wait for the collector, %d last words of %d\n", t.name, m.at.Seconds(), m.visits, wait, m.words, t.sites)
+		}
+		if m.words > most {
+			most, since = m.words, time.Now()
+		}
+		if time.Since(since) > 10*time.Minute {
+			return fmt.Errorf("nothing has happened for 10 minutes; %d of %d sites have a last word", most, t.sites)
+		}
+		if m.words >= t.sites {
+			break
+		}
+	}
+	at := func(share float64) mark {
+		i, _ := slices.BinarySearchFunc(marks, int(share*float64(t.sites)), func(m mark, n int) int { return cmp.Compare(m.words, n) })
+		return marks[i]
+	}
+	a, b := at(.1), at(.9)
+	if b.at > a.at {
+		t.rate = float64(b.words-a.words) / (b.at - a.at).Seconds()
+	}
+	for i, k := 0, 0; k < len(marks); k++ {
+		for marks[k].at-marks[i].at > 30*time.Second {
+			i++
+		}
+		if d := marks[k].at - marks[i].at; d > 20*time.Second {
+			t.peak = max(t.peak, float64(marks[k].visits-marks[i].visits)/d.Seconds())
+		}
+	}
+	return nil
+}
+
+// processUse is the CPU of a process so far, in seconds, and the most memory
+// that it had, in bytes.
+type processUse struct {
+	cpu  float64
+	most int64
+}
+
+// processes are those of the stage. Workers is this one.
+func (t *stage) processes() map[string]processUse {
+	var u syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	out := map[string]processUse{"workers": {seconds(u), statusMemory(os.Getpid(), "VmHWM")}}
+	known := map[int]bool{}
+	for name, m := range map[string]*member{"server": t.server, "collector": t.collector} {
+		if m == nil {
+			continue
+		}
+		pid := m.pid()
+		known[pid] = true
+		out[name] = processUse{most: statusMemory(pid, "VmHWM")}
+	}
+	const hz = 100 // USER_HZ of Linux
+	var pg []process
+	for _, p := range descendants(os.Getpid()) {
+		switch {
+		case t.server != nil && p.pid == t.server.pid():
+			out["server"] = processUse{p.ticks / hz, out["server"].most}
+		case t.collector != nil && p.pid == t.collector.pid():
+			out["collector"] = processUse{p.ticks / hz, out["collector"].most}
+		case t.pg != nil:
+			pg = append(pg, p)
+		}
+	}
+	if t.pg != nil {
+		var ticks float64
+		for _, p := range pg {
+			ticks += p.ticks
+		}
+		out["PostgreSQL"] = processUse{ticks / hz, pss(pg)}
+	}
+	return out
+}
+
+// statusMemory is a line of a process's status, in bytes.
+func statusMemory(pid int, key string) int64 {
+	raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(raw)) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == key+":" {
+			n, _ := strconv.ParseInt(f[1], 10, 64)
+			return n << 10
+		}
+	}
+	return 0
+}
+
+func folderSize(dir string) (sum int64) {
+	filepath.WalkDir(dir, func(_ string, d os.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			if info, err := d.Info(); err == nil {
+				sum += info.Size()
+			}
+		}
+		return nil
+	})
+	return sum
+}
+
+func (t *stage) storeSize(ctx context.Context, place string) (int64, error) {
+	if !t.postgres {
+		var sum int64
+		for _, end := range []string{"", "-wal"} {
+			if info, err := os.Stat(place + end); err == nil {
+				sum += info.Size()
+			}
+		}
+		return sum, nil
+	}
+	bin, err := pgtest.Bin()
+	if err != nil {
+		return 0, err
+	}
+	out, err := exec.CommandContext(ctx, filepath.Join(bin, "psql"), "-At", "-c", "SELECT pg_database_size(current_database())", place).Output()
+	if err != nil {
+		return 0, fmt.Errorf("size of the database: %w", err)
+	}
+	return strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
+}
+
+// check looks whether every site got its word, once.
+func (t *stage) check(ctx context.Context, out string) error {
+	add := func(want string, met bool, format string, args ...any) {
+		t.checks = append(t.checks, outcome{want, fmt.Sprintf(format, args...), met})
+	}
+	var st struct {
+		Sites, Done int
+		Ended       string
+	}
+	for begin := time.Now(); st.Ended == "" && time.Since(begin) < 5*time.Minute; time.Sleep(time.Second) {
+		raw, err := exec.CommandContext(ctx, t.bin, "status", "--nats", t.url(), "--json", simSweep).Output()
+		if err == nil {
+			err = json.Unmarshal(raw, &st)
+		}
+		if err != nil {
+			return fmt.Errorf("status: %w", err)
+		}
+	}
+	add("the sweep has ended, every site has its last word", st.Ended == "done" && st.Done == t.sites && st.Sites == t.sites, "%s, %d of %d sites", cmp.Or(st.Ended, "not ended"), st.Done, st.Sites)
+	file, err := os.Open(filepath.Join(out, "verdicts", simSweep+".jsonl"))
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	seen := map[string]int{}
+	for dec := json.NewDecoder(bufio.NewReaderSize(file, 1<<20)); ; {
+		var v struct {
+			Site    string
+			Visits  int
+			Overall pc.Overall
+		}
+		if err := dec.Decode(&v); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return fmt.Errorf("the verdicts: %w", err)
+		}
+		t.words++
+		t.visits += v.Visits
+		seen[v.Site]++
+		if v.Overall == pc.Flagged {
+			t.flagged++
+		}
+	}
+	if info, err := file.Stat(); err == nil {
+		t.file = info.Size()
+	}
+	add("one last word a site in the store", t.words == t.sites && len(seen) == t.sites, "%d words on %d sites", t.words, len(seen))
+	t.streams, _ = t.ask(ctx)
+	count := func(name string, want int) {
+		s, ok := t.streams[name]
+		add(fmt.Sprintf("messages in %s: %d", name, want), ok && s.State.Messages == want, "%d", s.State.Messages)
+	}
+	count("VERDICTS", t.sites)
+	count("FLAGGED", t.flagged)
+	count("RESULTS", t.visits)
+	count("DEAD", 0)
+	count("VISITS", 0)
+	made, rude := t.fleet.counts()
+	add("no visit is made twice", made == t.visits, "%d visits made for %d results", made, t.visits)
+	add("visits of one registrable domain never overlap", rude == 0, "%d of %d did", rude, made)
+	return nil
+}
