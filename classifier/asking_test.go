@@ -42,12 +42,24 @@ func TestPassages(t *testing.T) {
 		"Accept cookies, and read our cookie policy. Our terms are elsewhere.":                                         "",
 		"Accept advertising cookies, or subscribe for £4 a month to read without them.":                                FlagPay,
 		"We use cookies for ads. Read without tracking: subscribe from £3 a month. Read with it: accept.":              FlagPay,
-		"Subscribe to our newsletter.":                              "",
-		"You do not have to accept cookies to use this site.":       "",
-		"You cannot use this website without accepting cookies.":    FlagMisleading,
-		"Cookies for advertising are necessary for this website.":   FlagMisleading,
-		"This website will not work unless you accept all cookies.": FlagMisleading,
-		"Rejecting cookies does not change what you can read here.": "",
+		"Subscribe to our newsletter.":                                 "",
+		"You do not have to accept cookies to use this site.":          "",
+		"You cannot use this website without accepting cookies.":       FlagMisleading,
+		"Cookies for advertising are necessary for this website.":      FlagMisleading,
+		"This website will not work unless you accept all cookies.":    FlagMisleading,
+		"Rejecting cookies does not change what you can read here.":    "",
+		"By law you must accept our cookies.":                          FlagMisleading,
+		"We use strictly necessary cookies such as the Meta pixel.":    FlagMisleading,
+		"We use cookies for ads. They are necessary for the site.":     FlagMisleading,
+		"Hurry: 20 seconds left to accept cookies.":                    FlagMisleading,
+		"I do not want to opt out of cookies.":                         FlagMisleading,
+		"Os gwrthodwch gwcis marchnata, ni fydd y wefan yn gweithio.":  FlagMisleading,
+		"Nid oes rhaid i chi dderbyn cwcis hysbysebu.":                 "",
+		"The law says that we must ask for your consent to cookies.":   "",
+		"We respect your privacy. Analytics cookies are optional.":     "",
+		"Essential cookies cannot be switched off.":                    "",
+		"This website cannot function properly without these cookies.": "",
+		"If you reject marketing cookies, adverts are less relevant.":  "",
 	} {
 		var got []string
 		for _, w := range c.Passages(text) {
@@ -61,12 +73,12 @@ func TestPassages(t *testing.T) {
 
 func TestShaming(t *testing.T) {
 	for _, text := range []string{"No, I don't care about a good experience", "Na, does dim ots gen i am brofiad da", "Nein, ich mag schlechte Websites", "Non, je préfère une mauvaise expérience", "No, prefiero una mala experiencia",
-		"No, preferisco una brutta esperienza", "Nee, ik wil een slechte ervaring", "Nie, wolę złe wrażenia", "Não, prefiro uma má experiência", "Nu, prefer o experiență proastă", "No thanks, I like boring adverts", "No, I'd rather have irrelevant ads", "No thanks, I'll pay full price", "I don't want to save money", "No, I don't care about quality"} {
+		"No, preferisco una brutta esperienza", "Nee, ik wil een slechte ervaring", "Nie, wolę złe wrażenia", "Não, prefiro uma má experiência", "Nu, prefer o experiență proastă", "No thanks, I like boring adverts", "No, I'd rather have irrelevant ads", "No thanks, I'll pay full price", "I don't want to save money", "No, I don't care about quality", "No, I don't value a fast site", "Decline and lose my benefits", "No, leave me in the dark", "Na, mae'n well gen i hysbysebion diflas"} {
 		if shaming(normal(text)) == "" {
 			t.Errorf("%q does not shame", text)
 		}
 	}
-	for _, text := range []string{"No, thanks", "Reject all", "I do not accept", "No, I don't want cookies", "I don't want personalised ads", "Gwrthod y cyfan", "Nein, danke", "Continuer sans accepter", "Continue without accepting", "I prefer not to say", "Only essential cookies", "No, manage my choices", "I don't agree", "I don't want personalised offers", "I don't need marketing cookies"} {
+	for _, text := range []string{"No, thanks", "Reject all", "I do not accept", "No, I don't want cookies", "I don't want personalised ads", "Gwrthod y cyfan", "Nein, danke", "Continuer sans accepter", "Continue without accepting", "I prefer not to say", "Only essential cookies", "No, manage my choices", "I don't agree", "I don't want personalised offers", "I don't need marketing cookies", "No, don't track me", "I don't want my data shared", "Reject and close", "Dydw i ddim eisiau cwcis hysbysebu"} {
 		if m := shaming(normal(text)); m != "" {
 			t.Errorf("%q shames by %q", text, m)
 		}

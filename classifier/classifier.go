@@ -30,7 +30,7 @@ import (
 var lists embed.FS
 
 // version is raised by any change of what the classifier says.
-const version = "9"
+const version = "10"
 
 // Classifier holds the compiled lists. It is safe for concurrent use.
 type Classifier struct {

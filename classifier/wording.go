@@ -58,7 +58,7 @@ var paidWay = []*regexp.Regexp{
 }
 
 // notNeeded is right before words that would say that one must. It is constant.
-var notNeeded = regexp.MustCompile(`(?:not|n't|never)[^\pL]+$`)
+var notNeeded = regexp.MustCompile(`(?:not|n't|never|nid oes|does dim|nac oes)[^\pL]+$`)
 
 // shames are the words of refusals that shame. They are constant.
 var shames = regexp.MustCompile(`(?:don't|do not|never) (?:care|like|want|need|mind|feel|wish|enjoy)[^.]{0,30}(?:(?:good|better|best|great|nice|improved|quality|missing)[^.]{0,12}(?:experience|service|site|website|content|deals?|offers?|recommendations?|out)|sav(?:e|ing)|discount|deals?\b|offers?\b|free\b|gifts?\b|win\b|winning|lucky|fun\b|quality|coupons?|promotions?|\d+ ?%|money|help\b|support\pL*|look my best|(?:my|the) experience|works? (?:well|properly))` +
@@ -69,8 +69,32 @@ var shames = regexp.MustCompile(`(?:don't|do not|never) (?:care|like|want|need|m
 	`|(?:dim ots|ddim eisiau)[^.]{0,20}(?:brofiad|profiad|gwasanaeth)|(?:brofiad|profiad|gwefan) (?:gwael|wael|gwaeth)|well gen i[^.]{0,20}(?:gwael|wael)` +
 	`|mag[^.]{0,20}schlecht\pL*|(?:will|bevorzuge|lieber)[^.]{0,20}schlecht\pL*|mauvaise? (?:expérience|site|service)|(?:mala|peor|pésima) experiencia|(?:brutta|cattiva|peggiore?) esperienza|slechte(?:re)? (?:ervaring|website|site)|(?:złe|gorsze|kiepskie) (?:wrażeni\pL+|doświadczeni\pL+)|(?:má|pior) experiência|experiență (?:proastă|mai proastă|slabă)`)
 
+// shamesToo are such words by their parts: whoever refuses would not want what is
+// good, would like what is bad, lose something by it, or be somebody to pity. It is constant.
+var shamesToo = func() *regexp.Regexp {
+	const (
+		not  = `(?:don't|do not|dont|never|can't|won't|will not|couldn't|wouldn't|not going to|no need for|no need to)`
+		wish = `(?:care|like|want|need|feel|wish|enjoy|value|appreciate|deserve|love|believe in|support|help|bother|understand|see the point)`
+		good = `(?:good|better|best|great|nice|improved?|improving|amazing|awesome|brilliant|fantastic|wonderful|excellent|superior|perfect|smooth\pL*|fast|faster|quick\pL*|easy|easier|helpful|useful|relevant|interesting|exciting|fun|cool|exclusive|special|quality|high-quality|savings?|discounts?|bargains?|perks?|benefits?|rewards?|prizes?|free|luck|lucky|progress|convenien\pL*|safe|safety|secure|journalis\pL*|independent|charit\pL*|creators|writers|small business\pL*|privacy|deals|nice things)`
+		bad  = `(?:bad|worse|worst|poor|poorer|bor(?:ing|ed)|dull|bland|irrelevant|useless|terrible|awful|horrible|rubbish|slow|slower|broken|clunky|annoy\pL*|inferior|substandard|mediocre|lousy|full price|hard(?:er)? way|missing out|out of date|outdated|uninformed|ignorant|clueless|in the dark|out of the loop|left (?:out|behind)|frustrat\pL*|inconvenien\pL*|hassle|spam\pL*|ugly|unsafe|insecure|vulnerable|unprotected|at risk|struggl\pL*|low(?:er)?[- ]quality|meaningless|pointless|second[- ]best|unhelpful|clutter\pL*|nonsense|junk)`
+		// first is whoever says it.
+		first = `(?:^|[^\pL])(?:i|i'm|i'll|i'd|me|my|let me|no|nah|no,? thanks|no,? thank you)[^\pL]`
+		harm  = `(?:lose|losing|miss|missing|forgo|give up|giving up|sacrifice|ruin|spoil|break|downgrade|degrade|suffer|regret|waste|struggle|put up with|harm|hurt|damage|starve|disappoint|abandon|let (?:us|the \pL+|everyone) down)`
+	)
+	return regexp.MustCompile(`(?:i|i'd|i'm) (?:really |just |simply )?` + not + ` (?:really |actually |even )?` + wish + `[^.]{0,35}[^\pL]` + good + `(?:$|[^\pL])` +
+		`|` + first + `[^.]{0,12}(?:prefer|rather|like|love|want|enjoy|choose|fine with|happy (?:with|to)|ok(?:ay)? with|content with|settle for|stick with|keep|stay|remain|remaining|being|give me|show me|leave me|take me|make|accept)[^.]{0,30}[^\pL]` + bad + `(?:$|[^\pL])` +
+		`|(?:don't|do not|couldn't|could not) (?:really |actually )?care (?:less|about (?:my|our|the|your|privacy|quality|people|others)|if|what happens|enough)` +
+		`|i (?:don't|do not|can't) trust (?:you|this|nice)|i (?:can't|cannot) be bothered` +
+		`|(?:i'm|i am|i'd be|i'd rather be) (?:just )?(?:a |an )?(?:fool|idiot|loser|cheapskate|freeloader|bad person|monster|spoilsport|killjoy|party pooper|grinch|boring|selfish|paranoid|ungrateful|dinosaur|luddite|no fun|not (?:a )?(?:nice|kind|fun|team)\pL*)|i(?:'ve got| have) something to hide` +
+		`|i (?:already )?(?:know (?:everything|it all)|have (?:enough|too much) money)|money to burn|(?:free stuff|discounts?|savings?|deals?|fun|quality|progress) (?:isn't|aren't|is not|are not) for me|who (?:needs|wants|cares about) ` + good +
+		`|^(?:no|nah|reject|decline|refuse|deny|opt out|leave|skip)[^.]{0,20}(?:[^\pL](?:and|but|then) |[,–—&-] ?)(?:i'll |i will |i )?` + harm + `(?:$|[^\pL])|^(?:no[^\pL]+)?(?:please )?(?:ruin|spoil|downgrade|degrade|worsen|wreck) (?:my|the|your|this)` +
+		`|(?:i won't|i will not|i refuse to|i'd rather not|rather not|i don't) (?:support|help|fund|back) |let (?:\pL+ ){1,4}(?:die|starve|fail|suffer)(?:$|[^\pL])|mak(?:e|es|ing) (?:you|us|the \pL+) (?:sad|cry)|break (?:your|our|my) heart|take my chances|take the risk|live dangerously|risk it(?:$|[^\pL])` +
+		`|(?:dydw i ddim|dw i ddim|nid wyf i?|does gen i ddim)(?: yn| am)?(?: eisiau|'n hoffi| hoffi| poeni am|'n poeni am|'n malio am| malio am)[^.]{0,25}(?:profiad|brofiad|gwasanaeth|wasanaeth|cynnwys|gynnwys|cynigion|gynigion|bargeinion|arbed|helpu|cefnogi|ansawdd|hwyl)(?:$|[^\pL])` +
+		`|(?:well gen i|rwy'n hoffi|dw i'n hoffi|rwy'n mwynhau|rwy'n hapus (?:i|gyda)|rhowch i mi)[^.]{0,25}(?:gwael|wael|gwaeth|waeth|diflas|ddiflas|amherthnasol|araf|talu mwy|pris llawn|colli allan|golli allan)|does dim ots gen i|rwy'n casáu|gwrthod a (?:cholli|difetha|chael profiad gwae\pL+)`)
+}()
+
 // plainlyNo is in refusals that only name what is refused. It is constant.
-var plainlyNo = regexp.MustCompile(`(?:want|like|need).{0,12}(?:personali[sz]ed|targeted|tailored|marketing|promotional|tracking|cookies)`)
+var plainlyNo = regexp.MustCompile(`(?:want|like|need|care about).{0,12}(?:personali[sz]ed|targeted|tailored|marketing|promotional|tracking|cookies)|(?:privacy|cookie) (?:policy|notice|settings)|newsletter|emails?|notifications|(?:remember|track|sign|log|subscri|share|sell|use cookies|store)`)
 
 // bundle is a heading that names statistics and advertising side by side. It is constant.
 var bundle = func() *regexp.Regexp {
@@ -125,11 +149,12 @@ func shaming(said string) string {
 	if len([]rune(said)) > maxText {
 		return ""
 	}
-	m := shames.FindString(said)
-	if plainlyNo.MatchString(m) {
-		return ""
+	for _, re := range []*regexp.Regexp{shames, shamesToo} {
+		if m := re.FindString(said); m != "" && !plainlyNo.MatchString(m) {
+			return strings.TrimSpace(m)
+		}
 	}
-	return strings.TrimSpace(m)
+	return ""
 }
 
 // Passages finds what a text says that a rule asks about, sentence by sentence.
@@ -148,16 +173,22 @@ func (c *Classifier) Passages(text string) []pc.Wording {
 		pays = pays && re.MatchString(whole)
 	}
 	parts := inSentences(text)
+	before := ""
 	for _, span := range parts {
-		said := normal(span)
+		said, read := normal(span), false
 		for _, s := range sentences {
 			at := s.re.FindStringIndex(said)
 			if at == nil || s.flag == FlagMisleading && notNeeded.MatchString(said[:at[0]]) {
 				continue
 			}
 			pays = pays && s.flag != FlagPay
+			read = read || s.flag == FlagMisleading
 			add(s.flag, span, s.confidence, s.why+": “"+said[at[0]:at[1]]+"”")
 		}
+		if words, why := misleads(said, before); words != "" && !read {
+			add(FlagMisleading, span, .7, why+": “"+words+"”")
+		}
+		before = said
 	}
 	if pays {
 		priced := slices.IndexFunc(parts, func(s string) bool { return paidWay[0].MatchString(s) })
