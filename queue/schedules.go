@@ -181,25 +181,7 @@ func (q *Queue) ChangeSchedule(ctx context.Context, name string, do func(*Schedu
 	if err != nil {
 		return err
 	}
-	for {
-		s, rev, err := get[Schedule](ctx, kv, name)
-		if errors.Is(err, jetstream.ErrKeyNotFound) {
-			return fmt.Errorf("%w: %s; pecrawler schedule list shows them", ErrNoSchedule, name)
-		}
-		if err != nil {
-			return err
-		}
-		if err := do(&s); err != nil {
-			return err
-		}
-		_, err = kv.Update(ctx, name, encode(s), rev)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, jetstream.ErrKeyExists) {
-			return fmt.Errorf("change the schedule %s: %w", name, err)
-		}
-	}
+	return replace(ctx, kv, name, fmt.Errorf("%w: %s; pecrawler schedule list shows them", ErrNoSchedule, name), do)
 }
 
 // RemoveSchedule ends the repetitions. Sweeps that were launched stay as they are.

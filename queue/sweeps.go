@@ -220,23 +220,30 @@ func (q *Queue) change(ctx context.Context, id string, do func(*Sweep) error) er
 	if err != nil {
 		return err
 	}
+	return replace(ctx, kv, id, fmt.Errorf("%w: %s; pecrawler status lists them", ErrNoSweep, id), do)
+}
+
+// replace puts what do makes of a value in its place, and asks do again if somebody
+// else was faster. An error of do is returned, and nothing is changed; missing is
+// the error when there is no value.
+func replace[T any](ctx context.Context, kv jetstream.KeyValue, key string, missing error, do func(*T) error) error {
 	for {
-		s, rev, err := get[Sweep](ctx, kv, id)
+		v, rev, err := get[T](ctx, kv, key)
 		if errors.Is(err, jetstream.ErrKeyNotFound) {
-			return fmt.Errorf("%w: %s; pecrawler status lists them", ErrNoSweep, id)
+			return missing
 		}
 		if err != nil {
 			return err
 		}
-		if err := do(&s); err != nil {
+		if err := do(&v); err != nil {
 			return err
 		}
-		_, err = kv.Update(ctx, id, encode(s), rev)
+		_, err = kv.Update(ctx, key, encode(v), rev)
 		if err == nil {
 			return nil
 		}
 		if !errors.Is(err, jetstream.ErrKeyExists) {
-			return fmt.Errorf("change %s: %w", id, err)
+			return fmt.Errorf("change %s of %s: %w", key, kv.Bucket(), err)
 		}
 	}
 }
