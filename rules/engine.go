@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"path"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -216,6 +217,18 @@ func load(fsys fs.FS, dir string, env *cel.Env) (*Rule, error) {
 	}
 	return r, errors.Join(faults...)
 }
+
+// Gaps are the texts that whoever writes the rule has still to fill in: they
+// stand in [[double brackets]].
+func (r *Rule) Gaps() []string {
+	texts := []string{r.Title, r.Failure, r.Explain.Repeat, r.Explain.Developer, r.Explain.Public, r.Explain.Clears, r.Readme}
+	for _, a := range r.Against {
+		texts = append(texts, a.Text)
+	}
+	return gap.FindAllString(strings.Join(texts, "\n"), -1)
+}
+
+var gap = regexp.MustCompile(`\[\[[^\[\]]+\]\]`)
 
 func lineOf(text, field string) int {
 	for i, l := range strings.Split(text, "\n") {

@@ -132,20 +132,41 @@ func TestRulesAreListed(t *testing.T) {
 	}
 }
 
-// A rule that nothing in the test web breaks would never be seen to work.
-// A new rule is a folder that loads and passes its cases from the start.
+// A new rule is a folder that loads and passes its cases from the start; what is
+// still to be written is a fault.
 func TestANewRuleBegins(t *testing.T) {
 	dir := t.TempDir()
-	for _, args := range [][]string{{"rules", "new", "my-rule", "--dir", dir}, {"rules", "test", "--dir", dir}, {"rules", "show", "my-rule", "--dir", dir}, {"rules", "test"}} {
-		if code, out, errs := pecrawler(t.Context(), t, "", args...); code != 0 || errs != "" {
+	run := func(want int, args ...string) string {
+		t.Helper()
+		code, out, errs := pecrawler(t.Context(), t, "", args...)
+		if code != want || want == 0 && errs != "" {
 			t.Errorf("%v: exit %d, %s%s", args, code, out, errs)
 		}
+		return out + errs
 	}
-	if code, _, errs := pecrawler(t.Context(), t, "", "rules", "new", "my-rule", "--dir", dir); code != 1 || !strings.Contains(errs, "is there already") {
-		t.Errorf("made twice: exit %d, %s", code, errs)
+	run(0, "rules", "new", "my-rule", "--dir", dir)
+	run(0, "rules", "show", "my-rule", "--dir", dir)
+	if said := run(1, "rules", "test", "--dir", dir); !strings.Contains(said, "my-rule: fill in [[Say what a failing page does]]") || !strings.Contains(said, "4 cases, 10 faults") {
+		t.Errorf("what is to be filled in: %s", said)
+	}
+	for _, name := range []string{"rule.yaml", "README.md"} {
+		path := filepath.Join(dir, "my-rule", name)
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(strings.NewReplacer("[[", "", "]]", "").Replace(string(raw))), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(0, "rules", "test", "--dir", dir)
+	run(0, "rules", "test")
+	if said := run(1, "rules", "new", "my-rule", "--dir", dir); !strings.Contains(said, "is there already") {
+		t.Errorf("made twice: %s", said)
 	}
 }
 
+// A rule that nothing in the test web breaks would never be seen to work.
 func TestEveryRuleHasAMutation(t *testing.T) {
 	set, err := rules.Load()
 	if err != nil {

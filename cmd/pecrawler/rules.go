@@ -150,9 +150,18 @@ func testRules(w io.Writer, set *rules.Set, cases []rules.Case, only string) err
 			fmt.Fprintf(w, "%s/testdata/%s.txtar: %s\n", c.Rule, c.Name, f)
 		}
 	}
+	for _, r := range set.Rules() {
+		if only != "" && r.ID != only {
+			continue
+		}
+		for _, g := range r.Gaps() {
+			bad++
+			fmt.Fprintf(w, "%s: fill in %s\n", r.ID, g)
+		}
+	}
 	fmt.Fprintf(w, "%d cases, %d faults\n", ran, bad)
 	if bad > 0 {
-		return errors.New("not every case is as it should be")
+		return errors.New("not everything is as it should be")
 	}
 	return nil
 }
