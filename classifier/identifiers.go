@@ -62,9 +62,10 @@ func idSync(s *sight) []pc.Signal {
 	return out
 }
 
-// ownerClass is the purpose of a number to who keeps it.
+// ownerClass is the purpose of a number to who keeps it: that of the item, or,
+// where its name does not tell it, that of the company's business.
 func (s *sight) ownerClass(n number) pc.Class {
-	if p := s.storage[n.item]; p.Confidence >= .8 {
+	if p := s.storage[n.item]; p.Confidence >= .8 && p.Class != pc.NonExemptOther {
 		return p.Class
 	}
 	_, _, class := s.party(s.capt.Storage[n.item].Host, "/")
@@ -290,8 +291,7 @@ func statisticsLinked(s *sight) []pc.Signal {
 			}
 			for _, tok := range h.tokens {
 				if i := slices.IndexFunc(s.numbers[tok], func(n number) bool {
-					p := s.storage[n.item]
-					return p.Class == pc.NonExemptAdvertising && p.Confidence >= .8
+					return s.ownerClass(n) == pc.NonExemptAdvertising && s.storage[n.item].Confidence >= .8
 				}); i >= 0 {
 					add(.9, fmt.Sprintf("a statistics hit to %s carries an identifier that is stored for advertising", h.u.Hostname()), h)
 					out[len(out)-1].Refs = append(out[len(out)-1].Refs, s.item(s.numbers[tok][i].item))

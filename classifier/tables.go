@@ -134,6 +134,28 @@ func (c *Classifier) inTable(name string) (tableName, bool) {
 	return tableName{}, false
 }
 
+// lies tells whether the database knows a name at a host.
+func (n tableName) lies(host string) bool {
+	return slices.ContainsFunc(n.domains, func(d string) bool { return host == d || strings.HasSuffix(host, "."+d) })
+}
+
+// marketing tells whether the Open Cookie Database knows an item, by its name and
+// at its host, and calls it marketing.
+func (c *Classifier) marketing(it *pc.StorageItem) bool {
+	n, listed := c.inTable(it.Name)
+	return listed && n.kind == "marketing" && n.lies(it.Host)
+}
+
+// unnamed is the opinion on an identifier that a company that advertises keeps,
+// under a name that no list knows there. No site needs the number of another
+// company; but such companies also count, keep fraud out and note whom they have
+// asked, so the host alone does not tell that this one is for advertising.
+func unnamed(p pc.Purpose) pc.Purpose {
+	p.Class, p.Sub = pc.NonExemptOther, "cross-service"
+	p.Why += "; no list tells whether this item of theirs is for advertising or for something else, and the site needs it for neither"
+	return p
+}
+
 // ofTables gives the opinion on an item that our own list does not know. A word
 // of a table that a name is for marketing flags nobody: that takes the host it
 // lies at, or the script that set it, as well.
@@ -174,7 +196,7 @@ func (c *Classifier) ofTables(p pc.Purpose, it *pc.StorageItem, other, valued bo
 		}
 	}
 	n, listed := c.inTable(it.Name)
-	there := slices.ContainsFunc(n.domains, func(d string) bool { return it.Host == d || strings.HasSuffix(it.Host, "."+d) })
+	there := n.lies(it.Host)
 	if p.Entity == "" && listed && (!other || there) {
 		p.Entity = n.platforms
 	}
@@ -199,7 +221,11 @@ func (c *Classifier) ofTables(p pc.Purpose, it *pc.StorageItem, other, valued bo
 		if telling {
 			conf = .85
 		}
-		return say(pc.NonExemptAdvertising, conf, "domain-list", "its host %s belongs to %s, whose business is advertising", it.Host, firstOf(who.entity, p.Entity))
+		p = say(pc.NonExemptAdvertising, conf, "domain-list", "its host %s belongs to %s, whose business is advertising", it.Host, firstOf(who.entity, p.Entity))
+		if telling && !c.marketing(it) {
+			return unnamed(p)
+		}
+		return p
 	case listed && n.kind == "marketing" && setter == "ad":
 		conf := .75
 		if telling {
