@@ -466,7 +466,7 @@ func (c *Classifier) controls(t *tree, root, layer int) []pc.Control {
 }
 
 // neededAlone is a text that names what is needed, and nothing else. It is constant.
-var neededAlone = regexp.MustCompile(`^(?:(?:strictly )?(?:necessary|essential|required|mandatory)(?: cookies)?|(?:cwcis )?(?:(?:cwbl|hollol|gwbl) )?(?:hanfodol|angenrheidiol)|(?:unbedingt |technisch )?(?:notwendige|erforderliche|essen[tz]ielle)(?: cookies)?|(?:cookies )?(?:strictement )?(?:nécessaires|essentiels)|(?:cookies )?(?:necesarias|esenciales)|(?:cookie )?(?:necessari|essenziali)|(?:strikt )?noodzakelijke?(?: cookies)?)$`)
+var neededAlone = regexp.MustCompile(`^(?:(?:(?:strictly|technically|absolutely) )?(?:necessary|essential|required|mandatory)(?: (?:cookies|functions|services|technologies|trackers))?|(?:cwcis )?(?:(?:cwbl|hollol|gwbl) )?(?:hanfodol|angenrheidiol)|(?:unbedingt |strikt |technisch )?(?:notwendige|erforderliche|essen[tz]ielle)(?: cookies)?|(?:cookies )?(?:strictement )?(?:nécessaires|essentiels)|(?:cookies )?(?:estrictamente )?(?:necesarias|esenciales)|(?:cookie )?(?:strettamente )?(?:necessari|essenziali)|(?:strikt )?(?:noodzakelijke?|essentiële|functionele)(?: cookies)?)$`)
 
 // onlyNeeded reads “Strictly necessary” among the controls of a first layer. It
 // is the name of a category where categories are shown; where none can be

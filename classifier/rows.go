@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -14,6 +15,10 @@ import (
 // the model, the second by the model, as far as translators' catalogues teach it. It is constant.
 var languages = strings.Fields("en cy de fr es it nl pl pt ro sv da" +
 	" bg ca cs el et fi ga gl hr hu is ja ko lb lt lv mt nb nn no ru sk sl sq sr tr uk zh")
+
+// heading are words of Welsh for what is needed: public services, which are most
+// of what is Welsh, write them above a list of cookies. It is constant.
+var heading = regexp.MustCompile(`hanfodol|angenrheidiol`)
 
 // ControlRow is a control as a person would write it down. Only Text or an
 // attribute that stands for it is needed.
@@ -41,17 +46,22 @@ func (c *Classifier) Control(row ControlRow) pc.Control {
 	}
 	ct, _ := c.control(c.newTree(p), 0, 1)
 	bare := row.Tag == "" && len(row.Attrs) == 0
-	if !bare && ct.Action == pc.ActOther && presses(&p.Nodes[0]) && neededAlone.MatchString(normal(row.Text)) {
+	// What names a category and nothing else is that category's switch, or its heading;
+	// as a button that switches nothing, it refuses the rest.
+	l := c.label(row.Text)
+	switch {
+	case bare && neededAlone.MatchString(normal(row.Text)) && !heading.MatchString(normal(row.Text)):
+		ct.Action, ct.Confidence, ct.Why = pc.ActReject, .6, "it names only what is needed: as a button it refuses the rest; as a switch, or above one, it would be a category"
+	case !bare && ct.Action == pc.ActOther && presses(&p.Nodes[0]) && neededAlone.MatchString(normal(row.Text)):
 		ct.Action, ct.Confidence, ct.Why = pc.ActReject, .6, "it names only what is needed, and is a button and no switch"
-	}
-	if l := c.label(row.Text); bare && l.action == pc.ActToggle {
+	case bare && l.action == pc.ActToggle:
 		ct.Action, ct.Confidence, ct.Why = l.action, l.confidence, l.why
 	}
 	if bare && row.Context == "" && shared.MatchString(normal(row.Text)) {
 		ct.Why = fmt.Sprintf("by itself “%s” is a word of every form; beside words about cookies it would be %s", normal(row.Text), ct.Action)
 		ct.Action, ct.Confidence = pc.ActOther, .5
 	}
-	if l, _, _ := strings.Cut(strings.ToLower(row.Lang), "-"); l != "" && !slices.Contains(languages, l) && ct.Basis == "text" && ct.Confidence < strange && ct.Action != pc.ActOther {
+	if lang, _, _ := strings.Cut(strings.ToLower(row.Lang), "-"); lang != "" && !slices.Contains(languages, lang) && ct.Basis == "text" && ct.Confidence < strange && ct.Action != pc.ActOther {
 		ct.Why = fmt.Sprintf("language unsupported: “%s” is none that controls are read in (it would be %s)", row.Lang, ct.Action)
 		ct.Action, ct.Confidence = pc.ActOther, .4
 	}

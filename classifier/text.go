@@ -42,7 +42,8 @@ func grammar() []phrase {
 	}
 	const (
 		all     = `(?: all| every| any| the| these| our| your| additional| optional| non-essential| analytics| tracking| marketing| statistics| selected| other| unnecessary)*(?: cookies?| tracking| purposes)?`
-		needful = `(?:strictly )?(?:necessary|essential|required|needed|mandatory|technical)`
+		needful = `(?:(?:strictly|technically|absolutely) )?(?:necessary|essential|required|needed|mandatory|technical)`
+		things  = `(?: (?:cookies?|services?|functions?|technolog(?:y|ies)|trackers?|tools?|data))?`
 		yes     = `(?:accept|allow)(?: all)?(?: cookies)?`
 		no      = `(?:reject|decline|deny|refuse)(?: all)?(?: cookies)?`
 		choose  = `(?:customi[sz]e|manage|(?:cookie )?(?:settings|preferences))`
@@ -56,8 +57,8 @@ func grammar() []phrase {
 		// Several controls in one text are a container, and an answer to another question is no answer to this one.
 		whole(pc.ActOther, .8, yes+and+no, no+and+yes, yes+and+no+and+choose, yes+and+choose+and+no, no+and+yes+and+choose, no+and+choose+and+yes, choose+and+yes+and+no, choose+and+no+and+yes),
 		whole(pc.ActOther, .85, `(?:yes|(?:i )?(?:agree|accept))\W+(?:and )?enter(?: .*)?`, `.*\b(?:i am|i'm) (?:at least|over|aged?) \d+.*`),
-		whole(pc.ActOther, .8, `(?:cookie consent|consent management|cookie banner) (?:by|from|tool|plugin|plug-in|solution|software|platform)(?: .*)?`),
-		whole(pc.ActPolicy, .8, `how (?:to|do i|can i) (?:accept|reject|refuse|disable|block|manage|change|delete|control|opt out|turn off|withdraw)[^.]*`, `sut (?:i|ydw i'n) (?:wrthod|gwrthod|analluogi|rwystro|reoli|rheoli|newid|ddileu|dileu)[^.]*`),
+		whole(pc.ActOther, .8, `powered by .*`, `(?:cookie consent|consent management|cookie banner) (?:by|from|tool|plugin|plug-in|solution|software|platform)(?: .*)?`),
+		whole(pc.ActPolicy, .8, `(?:our |the )?use of cookies(?: (?:on|by|at|in) .*)?`, `how (?:to|do i|can i) (?:accept|reject|refuse|disable|block|manage|change|delete|control|opt out|turn off|withdraw)[^.]*`, `sut (?:i|ydw i'n) (?:wrthod|gwrthod|analluogi|rwystro|reoli|rheoli|newid|ddileu|dileu)[^.]*`),
 		whole(pc.ActOther, .8, `(?:do|would|can|will) (?:you|we|i) .*`, `(?:i )?(?:agree to|accept|have read)(?: all)?(?: the| our| these)? (?:terms|conditions|t&cs)(?: (?:and|of|&) (?:conditions|use|service))?`),
 		whole(pc.ActClose, .9, `(?:close|hide|cau|cuddio)(?: the| my| your| eich| y| 'r)?(?: cookie| privacy| consent)? (?:settings|preferences|options|dewisiadau|gosodiadau)(?: cwcis| preifatrwydd)?`),
 		// One of several answers about one kind, as public services write it on the page of their cookies.
@@ -65,6 +66,7 @@ func grammar() []phrase {
 		p(pc.ActPay, .9, `subscribe`, `subscription`, `pay`, `pay to reject`, `buy`, `purchase`, `premium`, `ad-free`, `tanysgrifio`, `abonnieren`, `pur-abo`, `s'abonner`, `suscribirse`, `abbonati`),
 		// A choice between both is a way to the settings, not a choice.
 		p(pc.ActSettings, .7, `(?:accept|allow|agree) or (?:reject|refuse|decline|manage|customi[sz]e)`, `(?:reject|refuse|decline|manage)(?: all)? or (?:accept|reject|object|manage|customi[sz]e|settings)`, `(?:choose|select|decide) which cookies[^.]*`, `dewis(?:wch)? pa gwcis[^.]*`, `(?:accept|allow)/(?:reject|deny)`),
+		whole(pc.ActAccept, .9, `(?:save(?: and| &) )?(?:accept|allow|enable) all(?: cookies)?(?: (?:and|&) (?:save|confirm))?(?: (?:and|&) (?:close|continue))?`, `(?:select|choose|tick) all cookies(?: (?:and|&) (?:save|close|continue))?`),
 		p(pc.ActSave, .93, `(?:accept|allow|confirm|save|apply|use|keep|submit|agree to)(?: and (?:close|exit|continue))?(?: my| the| your| these| current| cookie| consent| privacy)*(?: selected| selection| selections| choice| choices| preferences?| settings?| options)(?: cookies)?(?: and (?:close|exit|continue))?`,
 			`(?:(?:accept|allow|use) )?only(?: the| my)? (?:selected|selection|chosen)(?: cookies)?`, `(?:selected|selection|chosen)(?: cookies)? only`, `save`, `save(?: &| and) (?:close|exit|accept|continue)`, `confirm`, `apply`, `update(?: my| your| these)+ (?:preferences|settings|choices)`, `cadw`, `cadwch`, `cadarnhau`,
 			`speichern`, `auswahl (?:erlauben|bestätigen|speichern|akzeptieren)`, `enregistrer`, `confirmer`, `valider`, `guardar`, `confirmar`, `salva`, `conferma`, `opslaan`, `bevestig(?:en)?`, `zapisz`, `potwierdź`, `spara`, `bekräfta`, `gem`, `bekræft`, `salvează`, `salvați`, `confirm[ăa](?:ți)?`),
@@ -72,7 +74,7 @@ func grammar() []phrase {
 		p(pc.ActReject, .97,
 			needed, `(?:accepter|autoriser)(?: les)?(?: cookies)?(?: strictement)? (?:nécessaires|essentiels|obligatoires|techniques)`, `(?:aceptar|permitir)(?: las)?(?: cookies)?(?: estrictamente)? (?:necesarias|esenciales|técnicas)`, `(?:accetta|consenti)(?: i)?(?: cookie)?(?: strettamente)? (?:necessari|essenziali|tecnici)`, `beperkt (?:toestaan|accepteren)`,
 			`reject`+all, `refuse`+all, `decline`+all, `deny`+all, `disagree`, `opt[- ]?out`, `object to all`, `(?:do not|don't|dont|never) (?:accept|allow|consent|agree|track|use)`, `i do not`, `no,? thanks?`, `no,? thank you`,
-			`(?:only|just)(?: use| accept| allow| the)* `+needful, needful+`(?: cookies?)? only`, `(?:use|accept|allow|keep|(?:continue|proceed|browse) with)(?: only| just| the)* (?:`+needful+`(?: cookies?)?(?: only)?|(?:bare )?essentials|basics)`, `(?:accept|allow|agree to|consent to) none`, `none of (?:them|these)`,
+			`(?:only|just)(?: use| accept| allow| agree to| the)* (?:`+needful+things+`|what(?:'s| is) `+needful+`)`, needful+things+` only`, `(?:use|accept|allow|agree to|consent to|opt for|keep|stick (?:to|with)|(?:continue|proceed|browse) with)(?: only| just| the)* (?:`+needful+things+`(?: only)?|what(?:'s| is) `+needful+`|(?:bare )?essentials|basics|(?:basic|core|default|limited|minim(?:al|um)|standard|vital)(?: cookies)? only)`, `i object(?: to all)?`, `(?:accept|allow|agree to|consent to) none`, `none of (?:them|these)`,
 			`(?:continue|proceed|browse) without(?: accepting| agreeing| consent| consenting| cookies| tracking)*`, `without accepting`, `(?:disable|block|turn off|switch off|withdraw)(?: all| consent| everything)`, `disallow`, `not now`, `refuse everything`, `leave(?: them)? off`, `(?:turn|switch) (?:the |these |our )?(?:them|all|everything|`+counted+`) off`, `no cookies`, `cookies? blokkeren`, `(?:keine|geen|dim) (?:cookies|cwcis)`, `(?:aucun|pas de) cookies?`, `nessun cookie`, `ningun[ao] cookie`,
 			// The off switch of a notice about statistics.
 			`(?:désactiver|desactivar|disattiva(?:re)?|wyłącz|desligar|desativar|dezactiv\pL+|diffodd|analluogi|stäng av|slå) `+counted+`(?: fra)?`, counted+` (?:abschalten|ausschalten|deaktivieren|uitzetten|uitschakelen)`,
@@ -87,13 +89,13 @@ func grammar() []phrase {
 		p(pc.ActAccept, .9, `(?:accept|allow|agree to) all (?:partners|vendors|suppliers)`),
 		p(pc.ActVendors, .85, `vendors?`, `our partners`, `partners?`, `suppliers?`, `partneriaid`, `partner anzeigen`, `partenaires`, `socios`),
 		p(pc.ActAccept, .97,
-			`(?:accept|allow|enable)`+all, `(?:i )?(?:agree|consent|accept)(?: to| and)?(?: all| close| continue| proceed)*`, `yes,? (?:i'm happy|i accept|i agree|accept|that's fine)`, `yes`, `i'm (?:happy|ok|okay) with[^.]*`, `opt[- ]?in`, `turn on all`, `accept recommended settings`,
+			`(?:accept|allow|enable)`+all, `(?:i )?(?:agree|consent|accept)(?: to| and)?(?: all| close| continue| proceed)*`, `yes,? (?:i'm happy|i accept|i agree|accept|that's fine|i understand|i do|ok(?:ay)?|continue|please)`, `yes`, `i'm (?:happy|ok|okay) with[^.]*`, `opt[- ]?in`, `turn on all`, `accept recommended settings`,
 			`troi(?:'r| pob| yr holl| y)* (?:cwcis?|cwci|gwcis|popeth|cyfan|dadansoddeg|ystadegau)(?: \pL+)? ymlaen`, `rhoi(?: fy)? (?:caniatâd|cydsyniad|nghaniatâd|nghydsyniad)`, `derbyn`, `derbyniwch`, `cytuno`, `cytunaf`, `rwy'n cytuno`, `caniatáu`, `caniatewch`,
 			`(?:alle |alles |allen )?(?:akzeptieren|zustimmen|annehmen|erlauben|zulassen)`, `einverstanden`, `stimme(?: \pL+){0,3} zu`, `(?:tout )?accepter`, `j'accepte`, `autoriser`, `d'accord`, `aceptar`, `acepto`, `permitir`, `accetta(?:re)?`, `accetto`, `acconsento`, `consenti`,
 			`accepteren`, `accepteer`, `akkoord`, `toestaan`, `akceptuj\pL*`, `zaakceptuj`, `zgadzam się`, `zezwól`, `aceitar`, `aceito`, `concordo`, `godkänn`, `acceptera`, `tillåt`, `accepter`, `tillad`, `godkend`, `acceptă`, `acceptați`, `sunt de acord`, `permite(?:ți)?`),
 		p(pc.ActPolicy, .85, `(?:cookie|cookies|privacy|data protection)[- ](?:policy|notice|statement|information|details|table|list)`, `policy`, `polic(?:y|ies)`, `learn more`, `read more`, `more info(?:rmation)?`, `find out more`, `how we use[^.]*`, `more details`, `what are cookies`,
 			`polisi`, `hysbysiad`, `rhagor o wybodaeth`, `dysgu mwy`, `datenschutz\pL*`, `impressum`, `mehr (?:erfahren|informationen)`, `en savoir plus`, `politique[^.]*`, `política[^.]*`, `más información`, `informativa[^.]*`, `privacybeleid`, `meer info\pL*`, `politica[^.]*`, `mai multe informații`, `polityk\pL*`, `mer information`, `læs mere`),
-		p(pc.ActSettings, .93, `settings?`, `preferences?`, `options?`, `choices?`, `customi[sz]e`, `personali[sz]e`, `manage`, `configure`, `let me (?:choose|decide)`, `change`, `set cookies?`, `choose(?: cookies)?`, `more choices`, `show purposes`, `see details`, `show details`, `view (?:our )?cookies`, `update(?: cookie)? (?:preferences|settings|choices)`, `cookies? (?:bearbeiten|auswählen|selecteren|wijzigen|kiezen)`, `(?:selecteer|beheer|wijzig)(?: mijn| de)? cookies`,
+		p(pc.ActSettings, .93, `settings?`, `cookies? menu`, `preferences?`, `options?`, `choices?`, `customi[sz]e`, `personali[sz]e`, `manage`, `configure`, `let me (?:choose|decide)`, `change`, `set cookies?`, `choose(?: cookies)?`, `more choices`, `show purposes`, `see details`, `show details`, `view (?:our )?cookies`, `update(?: cookie)? (?:preferences|settings|choices)`, `cookies? (?:bearbeiten|auswählen|selecteren|wijzigen|kiezen)`, `(?:selecteer|beheer|wijzig)(?: mijn| de)? cookies`,
 			`gweld (?:y |ein )?cwcis`, `gosodiadau`, `gosodiad`, `dewisiadau`, `rheoli`, `addasu`, `opsiynau`, `newid`, `einstellungen`, `\pL*einstellungen`, `anpassen`, `verwalten`, `optionen`, `paramétrer`, `paramètres`, `personnaliser`, `gérer`, `préférences`, `configurar`, `configuración`, `ajustes`, `preferencias`, `personalizar`, `gestionar`, `opciones`,
 			`personalizza`, `impostazioni`, `gestisci`, `preferenze`, `instellingen`, `voorkeuren`, `aanpassen`, `beheren`, `ustawienia`, `dostosuj`, `zarządzaj`, `definições`, `gerir`, `preferências`, `inställningar`, `anpassa`, `hantera`, `indstillinger`, `tilpas`, `administrer`, `setări\pL*`, `personalizează`, `personalizați`, `gestion(?:ează|ați)`, `preferințe\pL*`, `opțiuni`),
 		whole(pc.ActAccept, .8, `all cookies`, `alle cookies`, `tous les cookies`, `todas las cookies`, `tutti i cookie`, `wszystkie pliki cookie`, `todos os cookies`, `pob cwci`, `yr holl gwcis`),
@@ -253,4 +255,4 @@ var remark = regexp.MustCompile(`^\([^()]*\)$`)
 
 // shared are words that a banner has in common with every form: by themselves,
 // with nothing of a banner around them, they are no choice about storage. It is constant.
-var shared = regexp.MustCompile(`^(?:yes|no|all|confirm|apply|submit|update|activate|done|ie|na|ydw|nage|nac ydw|cyflwyno|cadarnhau|gosod|ja|nein|nee|nej|oui|non|sí|si|sì|sim|não|tak|nie|da|nu|bestätigen|übernehmen|confirmer|valider|appliquer|confirmar|aplicar|conferma|applica|bevestigen|toepassen|potwierdź|zastosuj|confirmă|aplică|bekräfta|bekræft|anvend)$`)
+var shared = regexp.MustCompile(`^(?:yes|no|all|required|essential|mandatory|confirm|apply|submit|update|activate|done|ie|na|ydw|nage|nac ydw|cyflwyno|cadarnhau|gosod|ja|nein|nee|nej|oui|non|sí|si|sì|sim|não|tak|nie|da|nu|bestätigen|übernehmen|confirmer|valider|appliquer|confirmar|aplicar|conferma|applica|bevestigen|toepassen|potwierdź|zastosuj|confirmă|aplică|bekräfta|bekræft|anvend)$`)
