@@ -87,6 +87,7 @@ func TestStorage(t *testing.T) {
 		{"a long value is not yet a tracker", pc.StorageItem{Kind: pc.Cookie, Host: "cdn.pictures.example", Name: "visitor", Value: "0123456789abcdef0123456789abcdef", Lifetime: 390 * 86400}, pc.Unknown, 0},
 		// The host tells that the site does not need it; that it is for advertising takes its name too.
 		{"an advertising host's identifier", pc.StorageItem{Kind: pc.Cookie, Host: "criteo.com", Name: "newname", Value: "a1b2c3d4-e5f6-7890-abcd-ef0123456789", Lifetime: 390 * 86400}, pc.NonExemptOther, .8},
+		{"the same by a name that says what it is", pc.StorageItem{Kind: pc.Cookie, Host: "criteo.com", Name: "uid", Value: "a1b2c3d4-e5f6-7890-abcd-ef0123456789", Lifetime: 390 * 86400}, pc.NonExemptAdvertising, .8},
 		{"the same by a name that is known there", pc.StorageItem{Kind: pc.Cookie, Host: "rubiconproject.com", Name: "khaos", Value: "KL3U36CQ-8-BQCN", Lifetime: 364 * 86400}, pc.NonExemptAdvertising, .8},
 		// A word of a table alone flags nobody.
 		{"only a table's word", pc.StorageItem{Kind: pc.Cookie, Host: "shop.example", Name: "__adal_id", Value: "a1b2c3d4e5f67890abcdef0123456789-1700000000000", Lifetime: 365 * 86400}, pc.NonExemptAdvertising, .5},

@@ -236,7 +236,7 @@ func (c *Classifier) storageOf(site string, it *pc.StorageItem, valued bool) pc.
 		if e.class.NonExempt() && it.Kind == pc.Cookie && identifier(it.Value) && (it.Lifetime > 24*3600) {
 			p.Class, p.Sub = e.class, e.sub
 			p.Claim = pc.Claim{Confidence: .9, Basis: "domain-list", Why: fmt.Sprintf("its host belongs to %s (%s), its value can tell visitors apart, and it is kept for %d days", e.entity, e.what, it.Lifetime/86400)}
-			if e.class == pc.NonExemptAdvertising && !c.marketing(it) {
+			if e.class == pc.NonExemptAdvertising && !c.advertises(it) {
 				return unnamed(p)
 			}
 			return p

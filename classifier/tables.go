@@ -139,17 +139,22 @@ func (n tableName) lies(host string) bool {
 	return slices.ContainsFunc(n.domains, func(d string) bool { return host == d || strings.HasSuffix(host, "."+d) })
 }
 
-// marketing tells whether the Open Cookie Database knows an item, by its name and
-// at its host, and calls it marketing.
-func (c *Classifier) marketing(it *pc.StorageItem) bool {
+// visitorsNumber are names by which a company says that an item is its number of
+// the visitor: uid, uuid2, tuuid, visitor_id. It is constant.
+var visitorsNumber = regexp.MustCompile(`(?i)(?:^|[_.-])[a-z]{0,7}id\d?$`)
+
+// advertises tells whether the name of an identifier at an advertiser's host
+// bears out that it is for advertising: the Open Cookie Database knows it there
+// and calls it marketing, or it says to be the number of the visitor.
+func (c *Classifier) advertises(it *pc.StorageItem) bool {
 	n, listed := c.inTable(it.Name)
-	return listed && n.kind == "marketing" && n.lies(it.Host)
+	return listed && n.kind == "marketing" && n.lies(it.Host) || visitorsNumber.MatchString(it.Name)
 }
 
-// unnamed is the opinion on an identifier that a company that advertises keeps,
-// under a name that no list knows there. No site needs the number of another
-// company; but such companies also count, keep fraud out and note whom they have
-// asked, so the host alone does not tell that this one is for advertising.
+// unnamed is the opinion on an identifier that a company that advertises keeps
+// under a name that tells nothing. No site needs the number of another company;
+// but such companies also count, keep fraud out and note whom they have asked, so
+// the host alone does not tell that this one is for advertising.
 func unnamed(p pc.Purpose) pc.Purpose {
 	p.Class, p.Sub = pc.NonExemptOther, "cross-service"
 	p.Why += "; no list tells whether this item of theirs is for advertising or for something else, and the site needs it for neither"
@@ -222,7 +227,7 @@ func (c *Classifier) ofTables(p pc.Purpose, it *pc.StorageItem, other, valued bo
 			conf = .85
 		}
 		p = say(pc.NonExemptAdvertising, conf, "domain-list", "its host %s belongs to %s, whose business is advertising", it.Host, firstOf(who.entity, p.Entity))
-		if telling && !c.marketing(it) {
+		if telling && !c.advertises(it) {
 			return unnamed(p)
 		}
 		return p

@@ -43,7 +43,7 @@ func (a *accuracy) markdown(w io.Writer) {
 		for _, s := range a.Sets {
 			p("- **%s**: %s.\n", s.Name, s.What)
 		}
-		p("\nThe labels of `web` are a language model's, corrected by hand, and made coarser here by a pattern: some disagreements are theirs\n(“accept all cookies continue” is labelled a refusal). autoconsent's patterns were tuned on that file, so for them it is no test.\n\nWhat is missed of refusals is mostly the name of what is needed, alone (“necessary cookies”): that is the heading of a category everywhere else,\nand refuses on a page only as a button beside what accepts, where nothing is switched. What is missed of acceptances is mostly about a selection\n(“confirm selected”), which these labels have no class for. A bare “yes” or “no” is a word of every form; beside words about cookies it is a choice.\n\n")
+		p("\nThe labels of `web` are a language model's, corrected by hand, and made coarser here by a pattern: some disagreements are theirs\n(“accept all cookies continue” is labelled a refusal). autoconsent's patterns were tuned on that file, so for them it is no test.\n\nA text without an element is taken for a button, so the name of what is needed, alone (“necessary cookies”), is read as refusing the rest;\nas the heading of a category, which it is in the sets of consent managers and in web-en-mended, that is wrong. What is missed of acceptances is mostly about a selection\n(“confirm selected”), which these labels have no class for. A bare “yes” or “no” is a word of every form; beside words about cookies it is a choice.\n\n")
 		p("### By class\n\n| set | class | precision | recall |\n|---|---|---|---|\n")
 		for _, s := range a.Sets {
 			m := s.Readers["classifier"]
