@@ -21,7 +21,8 @@ import (
 // doctorCmd tries each thing that a visit needs and says what to do about what
 // is missing.
 func doctorCmd(ctx context.Context, e env, args []string) error {
-	o, rest, err := parse(e, "doctor", forData|forVisits|forCluster, args)
+	out := wayOut{}
+	o, rest, err := parseWith(e, "doctor", forData|forVisits|forCluster, args, out.flags)
 	if err != nil {
 		return err
 	}
@@ -85,6 +86,7 @@ func doctorCmd(ctx context.Context, e env, args []string) error {
 		{"shared memory", sharedMemory},
 		{"fonts", func() (string, error) { return fonts(ctx) }},
 		{"names", func() (string, error) { return o.names(ctx) }},
+		{"way out", func() (string, error) { return out.check(ctx, o.proxy) }},
 		{"clock", clock},
 		{"disk", func() (string, error) { return disks(o.out, o.vaultPath()) }},
 		{"certificates", func() (string, error) { return expiries(o.certificates(), time.Now()) }},
