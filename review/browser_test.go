@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -170,18 +172,43 @@ func TestPagesInABrowser(t *testing.T) {
 	}
 }
 
+// stroke presses keys one after the other. The character comes with its key, as from
+// a keyboard: sent by itself, a moment later, that of Enter on a link to a field
+// reaches the field, and sends its form.
+func stroke(keys string) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		for _, r := range keys {
+			all := kb.Encode(r)
+			for _, k := range all {
+				if k.Type == kb.KeyChar {
+					all[0].Text, all[0].UnmodifiedText = k.Text, k.UnmodifiedText
+				}
+			}
+			for _, k := range all {
+				if k.Type == kb.KeyChar {
+					continue
+				}
+				if _, err := cdp.Call(ctx, t, input.DispatchKeyEvent, *k); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
 // press goes to what a selector names by the Tab key alone, and presses a key there.
 func (b *tab) press(selector, key string) {
 	b.Helper()
 	for range 400 {
-		b.run(chromedp.KeyEvent(kb.Tab))
+		b.run(stroke(kb.Tab))
 		if !eval[bool](b, fmt.Sprintf(`document.activeElement?.matches(%q) ?? false`, selector)) {
 			continue
 		}
 		if !eval[bool](b, `(() => { const r = document.activeElement.getBoundingClientRect(); return r.bottom > 0 && r.top < innerHeight })()`) {
 			b.Errorf("%s has the focus and is not seen", selector)
 		}
-		b.run(chromedp.KeyEvent(key))
+		b.run(stroke(key))
 		return
 	}
 	b.Fatalf("the Tab key does not lead to %s", selector)
@@ -196,7 +223,7 @@ func TestAWalkByKeyboard(t *testing.T) {
 		var path string
 		for i := range 100 {
 			if i == 30 || i == 60 { // a key can be lost while a page is laid out anew; whoever sees nothing happen presses again
-				b.run(chromedp.KeyEvent(kb.Enter))
+				b.run(stroke(kb.Enter))
 			}
 			if path = eval[string](b, `document.readyState === "complete" ? location.pathname + location.hash : ""`); path == want {
 				return
@@ -278,7 +305,7 @@ func (b *tab) until(js string) {
 	b.Helper()
 	for i := range 200 {
 		if i == 60 || i == 120 {
-			b.run(chromedp.KeyEvent(kb.Enter))
+			b.run(stroke(kb.Enter))
 		}
 		ctx, stop := context.WithTimeout(b.ctx, 10*time.Second)
 		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`document.readyState === "complete" && (`+js+`)`))
