@@ -148,17 +148,13 @@ func (q *Queue) Schedules(ctx context.Context) ([]Schedule, error) {
 	if err != nil {
 		return nil, err
 	}
-	stream, err := q.stream(ctx, "KV_"+bucketSchedules)
-	if err != nil {
-		return nil, fmt.Errorf("list the schedules: %w", err)
-	}
-	info, err := stream.Info(ctx, jetstream.WithSubjectFilter("$KV."+bucketSchedules+".*")) // lists have longer keys
+	names, err := q.names(ctx, bucketSchedules) // the parts of lists have dots
 	if err != nil {
 		return nil, fmt.Errorf("list the schedules: %w", err)
 	}
 	var out []Schedule
-	for subj := range info.State.Subjects {
-		s, _, err := get[Schedule](ctx, kv, subj[strings.LastIndexByte(subj, '.')+1:])
+	for _, name := range names {
+		s, _, err := get[Schedule](ctx, kv, name)
 		if errors.Is(err, jetstream.ErrKeyNotFound) {
 			continue // it has been removed
 		}

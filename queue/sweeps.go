@@ -280,25 +280,38 @@ func (q *Queue) Sweeps(ctx context.Context) ([]State, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The stream's subjects, not a watch: that needs a consumer, and who may make
-	// consumers may have messages delivered where he may not publish.
-	stream, err := q.stream(ctx, "KV_"+bucketSweeps)
-	if err != nil {
-		return nil, fmt.Errorf("list the sweeps: %w", err)
-	}
-	info, err := stream.Info(ctx, jetstream.WithSubjectFilter("$KV."+bucketSweeps+".>"))
+	names, err := q.names(ctx, bucketSweeps)
 	if err != nil {
 		return nil, fmt.Errorf("list the sweeps: %w", err)
 	}
 	var out []State
-	for subj := range info.State.Subjects {
-		s, err := q.state(ctx, kv, subj[strings.LastIndexByte(subj, '.')+1:])
+	for _, name := range names {
+		s, err := q.state(ctx, kv, name)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, s)
 	}
 	slices.SortFunc(out, func(a, b State) int { return b.Created.Compare(a.Created) })
+	return out, nil
+}
+
+// names are the keys of a bucket that have no dot, also of what was removed. They are
+// the stream's subjects, not a watch: that needs a consumer, and who may make
+// consumers may have messages delivered where he may not publish.
+func (q *Queue) names(ctx context.Context, bucket string) (out []string, err error) {
+	stream, err := q.stream(ctx, "KV_"+bucket)
+	if err != nil {
+		return nil, err
+	}
+	before := "$KV." + bucket + "."
+	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(before+"*"))
+	if err != nil {
+		return nil, err
+	}
+	for subj := range info.State.Subjects {
+		out = append(out, strings.TrimPrefix(subj, before))
+	}
 	return out, nil
 }
 
