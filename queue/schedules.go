@@ -170,23 +170,34 @@ func (q *Queue) Schedules(ctx context.Context) ([]Schedule, error) {
 // ChangeSchedule replaces a schedule by what do makes of it, again if somebody
 // else has changed it meanwhile. An error of do is returned, and nothing is changed.
 func (q *Queue) ChangeSchedule(ctx context.Context, name string, do func(*Schedule) error) error {
-	if !ValidSchedule(name) {
-		return fmt.Errorf("%w: %q", ErrNoSchedule, name)
-	}
-	kv, err := q.bucket(ctx, bucketSchedules)
+	kv, err := q.scheduleBucket(ctx, name)
 	if err != nil {
 		return err
 	}
-	return replace(ctx, kv, name, fmt.Errorf("%w: %s; pecrawler schedule list shows them", ErrNoSchedule, name), do)
+	return replace(ctx, kv, name, noSchedule(name), do)
+}
+
+// scheduleBucket is where a schedule lies, if it can have this name.
+func (q *Queue) scheduleBucket(ctx context.Context, name string) (jetstream.KeyValue, error) {
+	if !ValidSchedule(name) {
+		return nil, fmt.Errorf("%w: %q", ErrNoSchedule, name)
+	}
+	return q.bucket(ctx, bucketSchedules)
+}
+
+func noSchedule(name string) error {
+	return fmt.Errorf("%w: %s; pecrawler schedule list shows them", ErrNoSchedule, name)
 }
 
 // RemoveSchedule ends the repetitions. Sweeps that were launched stay as they are.
 func (q *Queue) RemoveSchedule(ctx context.Context, name string) error {
-	if err := q.ChangeSchedule(ctx, name, func(s *Schedule) error { return nil }); err != nil {
+	kv, err := q.scheduleBucket(ctx, name)
+	if err != nil {
 		return err
 	}
-	kv, err := q.bucket(ctx, bucketSchedules)
-	if err != nil {
+	if _, _, err := get[Schedule](ctx, kv, name); errors.Is(err, jetstream.ErrKeyNotFound) {
+		return noSchedule(name)
+	} else if err != nil {
 		return err
 	}
 	if err := kv.Delete(ctx, name); err != nil {
