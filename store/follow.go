@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	pc "pecrawler"
@@ -198,7 +199,7 @@ func (s *Store) WordsOf(ctx context.Context, site string) ([]pc.Verdict, error) 
 func (s *Store) AuditOf(ctx context.Context, subjects []string, do func(Entry) error) error {
 	return s.AuditEach(ctx, func(e Entry) error {
 		for _, of := range subjects {
-			if e.Subject == of || len(e.Subject) > len(of) && e.Subject[:len(of)+1] == of+"/" {
+			if e.Subject == of || strings.HasPrefix(e.Subject, of+"/") {
 				return do(e)
 			}
 		}
