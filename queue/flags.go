@@ -20,28 +20,7 @@ type Flag struct {
 // after the other, and of several processes to one. It is done when handle returns
 // neither a time nor an error; it comes again after a time; an error gives it up.
 func (q *Queue) Flags(ctx context.Context, handle func(context.Context, Flag) (again time.Duration, err error)) error {
-	cons, err := q.js.Consumer(ctx, streamFlagged, review)
-	if err != nil {
-		return fmt.Errorf("read %s: %w (pecrawler queue check says what is missing, and --fix makes it)", streamFlagged, err)
-	}
-	for ctx.Err() == nil {
-		msg, err := cons.Next(jetstream.FetchMaxWait(2 * time.Second))
-		if err != nil {
-			if !quiet(err) && ctx.Err() == nil {
-				q.log.Warn("waiting for NATS", "stream", streamFlagged, "err", err)
-				sleep(ctx, time.Second)
-			}
-			continue
-		}
-		if ctx.Err() != nil {
-			msg.Nak()
-			break
-		}
-		if !q.readable(msg.Headers()) {
-			q.log.Warn("a message of a newer version is left to a newer process", "subject", msg.Subject())
-			msg.NakWithDelay(time.Minute)
-			continue
-		}
+	return q.each(ctx, streamFlagged, review, time.Minute, func(msg jetstream.Msg) {
 		f := Flag{ID: msg.Headers().Get(nats.MsgIdHdr), Document: msg.Data()}
 		if meta, err := msg.Metadata(); err == nil {
 			f.Tries = int(meta.NumDelivered) - 1
@@ -63,6 +42,5 @@ func (q *Queue) Flags(ctx context.Context, handle func(context.Context, Flag) (a
 		if err != nil {
 			q.log.Warn("what became of a flag could not be said; it comes again", "err", err)
 		}
-	}
-	return nil
+	})
 }

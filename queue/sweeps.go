@@ -564,40 +564,46 @@ func decoded(m jetstream.Msg, v any, handle func() error) error {
 }
 
 func (q *Queue) collect(ctx context.Context, stream string, handle func(context.Context, jetstream.Msg) error) error {
-	cons, err := q.js.Consumer(ctx, stream, collect)
-	if err != nil {
-		return fmt.Errorf("read %s: %w (pecrawler queue check says what is missing, and --fix makes it)", stream, err)
-	}
-	for {
-		msg, err := cons.Next(jetstream.FetchMaxWait(2 * time.Second))
-		if ctx.Err() != nil {
-			if err == nil {
-				msg.Nak()
-			}
-			return ctx.Err()
-		}
-		if err != nil {
-			if !quiet(err) {
-				q.log.Warn("waiting for NATS", "stream", stream, "err", err)
-				sleep(ctx, time.Second)
-			}
-			continue
-		}
-		if !q.readable(msg.Headers()) {
-			q.log.Warn("a message of a newer version is left to a newer process", "subject", msg.Subject())
-			msg.NakWithDelay(5 * time.Second)
-			continue
-		}
+	return q.each(ctx, stream, collect, 5*time.Second, func(msg jetstream.Msg) {
 		if err := q.handle(ctx, msg, handle); ctx.Err() != nil {
 			msg.Nak()
-			return ctx.Err()
+			return
 		} else if errors.Is(err, errUnreadable) {
 			q.log.Error("an unreadable message was passed over", "subject", msg.Subject(), "err", err)
 		}
 		if err := msg.DoubleAck(ctx); err != nil {
 			q.log.Warn("a message will be handled again", "subject", msg.Subject(), "err", err)
 		}
+	})
+}
+
+// each hands out the messages of a stream's consumer one after the other, until the
+// context ends. Those of a newer version come again after a time, to whoever asks then.
+func (q *Queue) each(ctx context.Context, stream, consumer string, newer time.Duration, do func(jetstream.Msg)) error {
+	cons, err := q.js.Consumer(ctx, stream, consumer)
+	if err != nil {
+		return fmt.Errorf("read %s: %w (pecrawler queue check says what is missing, and --fix makes it)", stream, err)
 	}
+	for ctx.Err() == nil {
+		msg, err := cons.Next(jetstream.FetchMaxWait(2 * time.Second))
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				msg.Nak()
+			}
+		case err != nil:
+			if !quiet(err) {
+				q.log.Warn("waiting for NATS", "stream", stream, "err", err)
+				sleep(ctx, time.Second)
+			}
+		case !q.readable(msg.Headers()):
+			q.log.Warn("a message of a newer version is left to a newer process", "subject", msg.Subject())
+			msg.NakWithDelay(newer)
+		default:
+			do(msg)
+		}
+	}
+	return nil
 }
 
 // handle tries until it goes well: nothing that comes after may overtake a
