@@ -24,24 +24,73 @@ func TestDomain(t *testing.T) {
 	}
 }
 
+// pair are two processes at one server, which the first has embedded; the metrics
+// are the first's.
+func pair(t *testing.T, cfg queue.Config) (a, b *queue.Queue) {
+	t.Helper()
+	open := func() *queue.Queue {
+		q, err := queue.Open(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(q.Close)
+		return q
+	}
+	addr := free(t)
+	cfg.Dir, cfg.Listen, cfg.Log = t.TempDir(), addr, slog.New(slog.DiscardHandler)
+	a = open()
+	cfg.URL, cfg.Dir, cfg.Listen, cfg.Registerer = "nats://"+addr, "", "", prometheus.NewRegistry()
+	return a, open()
+}
+
+// makeAll lets a worker of each of some queues make visits until those of all sites
+// are made: each in its first attempt, none lost and none left. It tells how often a
+// site was visited; visit is what is done with its visit in hand.
+func makeAll(t *testing.T, within time.Duration, sites int, workers []*queue.Queue, visit func(site string)) (done map[string]int) {
+	t.Helper()
+	ctx, stop := context.WithTimeout(t.Context(), within)
+	defer stop()
+	var mu sync.Mutex
+	done = map[string]int{}
+	var g sync.WaitGroup
+	for _, q := range workers {
+		g.Go(func() {
+			for {
+				j, err := q.Next(ctx)
+				if err != nil {
+					return
+				}
+				if j.Attempt != 1 {
+					t.Errorf("%s: attempt %d", j.Visit.Site, j.Attempt)
+				}
+				visit(j.Visit.Site)
+				if err := j.Done(ctx); err != nil {
+					t.Error(err)
+				}
+				mu.Lock()
+				if done[j.Visit.Site]++; len(done) == sites {
+					stop()
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	g.Wait()
+	if len(done) != sites {
+		t.Errorf("%d of %d visits were made: %v", len(done), sites, done)
+	}
+	if w, h := depth(t, workers[0]); w+h != 0 {
+		t.Errorf("%d wait, %d in hand", w, h)
+	}
+	return done
+}
+
 // Two workers on one server, eight visits of one domain and two of others: the
 // domain is never visited twice at once, the gap is kept, nothing is lost, and
 // waiting counts as no attempt.
 func TestOneVisitOfADomainAtATime(t *testing.T) {
-	addr := free(t)
 	const gap = 300 * time.Millisecond
-	cfg := queue.Config{Dir: t.TempDir(), Listen: addr, AckWait: 2 * time.Second, Gap: gap, Log: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()}
-	a, err := queue.Open(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.Close()
-	cfg.URL, cfg.Dir, cfg.Listen, cfg.Registerer = "nats://"+addr, "", "", prometheus.NewRegistry()
-	b, err := queue.Open(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close()
+	a, b := pair(t, queue.Config{AckWait: 2 * time.Second, Gap: gap, Registerer: prometheus.NewRegistry()})
 	var all []pc.Visit
 	for i := range 8 {
 		all = append(all, pc.Visit{Sweep: "test", Site: fmt.Sprintf("h%d.one.co.uk", i), URL: "https://x.example/", Number: 1})
@@ -50,58 +99,29 @@ func TestOneVisitOfADomainAtATime(t *testing.T) {
 	if err := a.AddVisits(t.Context(), all); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithTimeout(t.Context(), 40*time.Second)
-	defer stop()
 	var mu sync.Mutex
-	inHand, done, ended := map[string]int{}, map[string]int{}, map[string]time.Time{}
-	var g sync.WaitGroup
-	for _, q := range []*queue.Queue{a, a, b, b} {
-		g.Go(func() {
-			for {
-				j, err := q.Next(ctx)
-				if err != nil {
-					return
-				}
-				d := queue.Domain(j.Visit.Site)
-				mu.Lock()
-				if inHand[d]++; inHand[d] > 1 {
-					t.Errorf("%d visits of %s in hand", inHand[d], d)
-				}
-				// The lease's time is in whole milliseconds.
-				if since := time.Since(ended[d]); since < gap-2*time.Millisecond {
-					t.Errorf("%s again after %v, want %v", d, since, gap)
-				}
-				if j.Attempt != 1 {
-					t.Errorf("%s: attempt %d", j.Visit.Site, j.Attempt)
-				}
-				mu.Unlock()
-				time.Sleep(100 * time.Millisecond)
-				mu.Lock()
-				inHand[d]--
-				ended[d] = time.Now()
-				mu.Unlock()
-				if err := j.Done(ctx); err != nil {
-					t.Error(err)
-				}
-				mu.Lock()
-				if done[j.Visit.Site]++; len(done) == len(all) {
-					stop()
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	g.Wait()
-	if len(done) != len(all) {
-		t.Errorf("%d of %d visits were made: %v", len(done), len(all), done)
-	}
+	inHand, ended := map[string]int{}, map[string]time.Time{}
+	done := makeAll(t, 40*time.Second, len(all), []*queue.Queue{a, a, b, b}, func(site string) {
+		d := queue.Domain(site)
+		mu.Lock()
+		if inHand[d]++; inHand[d] > 1 {
+			t.Errorf("%d visits of %s in hand", inHand[d], d)
+		}
+		// The lease's time is in whole milliseconds.
+		if since := time.Since(ended[d]); since < gap-2*time.Millisecond {
+			t.Errorf("%s again after %v, want %v", d, since, gap)
+		}
+		mu.Unlock()
+		time.Sleep(100 * time.Millisecond)
+		mu.Lock()
+		inHand[d]--
+		ended[d] = time.Now()
+		mu.Unlock()
+	})
 	for site, n := range done {
 		if n != 1 {
 			t.Errorf("%s was visited %d times", site, n)
 		}
-	}
-	if w, h := depth(t, a); w+h != 0 {
-		t.Errorf("%d wait, %d in hand", w, h)
 	}
 }
 
@@ -109,7 +129,6 @@ func TestOneVisitOfADomainAtATime(t *testing.T) {
 // takes two, four behind one that takes a hundred, and one behind none: never more
 // than that are in hand at once, nothing is lost, and waiting counts as no attempt.
 func TestVisitsBehindOneAddress(t *testing.T) {
-	addr := free(t)
 	behind := func(_ context.Context, site string) (string, int) {
 		switch site[0] {
 		case 's':
@@ -120,18 +139,7 @@ func TestVisitsBehindOneAddress(t *testing.T) {
 		return "", 0
 	}
 	reg := prometheus.NewRegistry()
-	cfg := queue.Config{Dir: t.TempDir(), Listen: addr, AckWait: 2 * time.Second, Behind: behind, Log: slog.New(slog.DiscardHandler), Registerer: reg}
-	a, err := queue.Open(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer a.Close()
-	cfg.URL, cfg.Dir, cfg.Listen, cfg.Registerer = "nats://"+addr, "", "", prometheus.NewRegistry()
-	b, err := queue.Open(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.Close()
+	a, b := pair(t, queue.Config{AckWait: 2 * time.Second, Behind: behind, Registerer: reg})
 	var all []pc.Visit
 	for i := range 10 {
 		all = append(all, pc.Visit{Sweep: "test", Site: fmt.Sprintf("small-%d.co.uk", i), Number: 1})
@@ -143,45 +151,19 @@ func TestVisitsBehindOneAddress(t *testing.T) {
 	if err := a.AddVisits(t.Context(), all); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithTimeout(t.Context(), 90*time.Second)
-	defer stop()
 	var mu sync.Mutex
-	inHand, most, done := map[byte]int{}, map[byte]int{}, map[string]int{}
-	var g sync.WaitGroup
-	for _, q := range []*queue.Queue{a, a, a, a, b, b, b, b} {
-		g.Go(func() {
-			for {
-				j, err := q.Next(ctx)
-				if err != nil {
-					return
-				}
-				k := j.Visit.Site[0]
-				mu.Lock()
-				inHand[k]++
-				most[k] = max(most[k], inHand[k])
-				if j.Attempt != 1 {
-					t.Errorf("%s: attempt %d", j.Visit.Site, j.Attempt)
-				}
-				mu.Unlock()
-				time.Sleep(2500 * time.Millisecond) // longer than a lease lasts without a heartbeat
-				mu.Lock()
-				inHand[k]--
-				mu.Unlock()
-				if err := j.Done(ctx); err != nil {
-					t.Error(err)
-				}
-				mu.Lock()
-				if done[j.Visit.Site]++; len(done) == len(all) {
-					stop()
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	g.Wait()
-	if len(done) != len(all) {
-		t.Errorf("%d of %d visits were made: %v", len(done), len(all), done)
-	}
+	inHand, most := map[byte]int{}, map[byte]int{}
+	makeAll(t, 90*time.Second, len(all), []*queue.Queue{a, a, a, a, b, b, b, b}, func(site string) {
+		k := site[0]
+		mu.Lock()
+		inHand[k]++
+		most[k] = max(most[k], inHand[k])
+		mu.Unlock()
+		time.Sleep(2500 * time.Millisecond) // longer than a lease lasts without a heartbeat
+		mu.Lock()
+		inHand[k]--
+		mu.Unlock()
+	})
 	if most['s'] != 2 || most['c'] < 3 {
 		t.Errorf("in hand at once: %d behind the small address, want 2; %d behind the large one, want 3 or 4", most['s'], most['c'])
 	}
@@ -199,9 +181,6 @@ func TestVisitsBehindOneAddress(t *testing.T) {
 	}
 	if waits == 0 {
 		t.Error("no wait for an address was counted")
-	}
-	if w, h := depth(t, a); w+h != 0 {
-		t.Errorf("%d wait, %d in hand", w, h)
 	}
 }
 
