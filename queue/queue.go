@@ -194,9 +194,6 @@ func Open(ctx context.Context, cfg Config) (_ *Queue, err error) {
 	if err := q.setUp(ctx); err != nil {
 		return nil, err
 	}
-	if _, err := q.stream(ctx, streamVisits); err != nil { // for its clock
-		return nil, fmt.Errorf("open the queue: %w", err)
-	}
 	if q.role == Admin || q.role == Worker {
 		if q.hosts, err = q.bucket(ctx, bucketHosts); err != nil {
 			return nil, err

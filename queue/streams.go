@@ -104,14 +104,14 @@ func (q *Queue) workConsumer(name, filter string) jetstream.ConsumerConfig {
 		MaxDeliver: -1, MaxAckPending: maxTaken, MaxWaiting: 2048}
 }
 
-// setUp makes what is not there. A server of our own is brought up to date as
-// well; a cluster is not, because processes of two versions would undo each
-// other's changes: Fix does that once.
+// setUp makes what is not there, and looks at the server's clock. A server of our
+// own is brought up to date as well; a cluster is not, because processes of two
+// versions would undo each other's changes: Fix does that once.
 func (q *Queue) setUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	if q.srv == nil {
-		_, err := q.js.Stream(ctx, streamVisits)
+		_, err := q.stream(ctx, streamVisits)
 		if err == nil {
 			return nil
 		}
@@ -121,6 +121,9 @@ func (q *Queue) setUp(ctx context.Context) error {
 	}
 	if err := q.Fix(ctx); err != nil {
 		return fmt.Errorf("%w (if this user may not make streams, let an administrator run pecrawler queue check --fix)", err)
+	}
+	if _, err := q.stream(ctx, streamVisits); err != nil { // for its clock
+		return fmt.Errorf("open the queue: %w", err)
 	}
 	return nil
 }
