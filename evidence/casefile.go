@@ -161,14 +161,7 @@ func (c *Case) Digest() string { return c.digest }
 // File returns a file by its name; nil when there is none.
 func (c *Case) File(name string) []byte { return c.files[name] }
 
-// CheckKey says whether the case file was signed by a key. A *DamagedError tells
-// why not.
+// CheckKey says whether the case file was signed by a key, as [Bundle.CheckKey] does.
 func (c *Case) CheckKey(key ed25519.PublicKey) error {
-	switch {
-	case c.Signature == nil:
-		return &DamagedError{signatureName, "the case file is not signed"}
-	case c.Signature.KeyID != KeyID(key):
-		return &DamagedError{signatureName, fmt.Sprintf("it was signed by the key %s, not by %s", c.Signature.KeyID, KeyID(key))}
-	}
-	return nil
+	return checkKey("case file", c.Signature, key)
 }

@@ -52,8 +52,12 @@ func TestCaseFile(t *testing.T) {
 			if err := c.CheckKey(key.Public()); (err == nil) != (signer != nil) {
 				t.Errorf("the key: %v", err)
 			}
-			if err := c.CheckKey(make(ed25519.PublicKey, ed25519.PublicKeySize)); err == nil {
+			err = c.CheckKey(make(ed25519.PublicKey, ed25519.PublicKeySize))
+			if err == nil {
 				t.Error("any key is taken for the one that signed")
+			}
+			if _, damaged := errors.AsType[*evidence.DamagedError](err); damaged != (signer == nil) {
+				t.Errorf("a whole file that another key signed: %v", err)
 			}
 			for i := range data {
 				flipped := bytes.Clone(data)

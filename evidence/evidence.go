@@ -352,13 +352,7 @@ func (b *Bundle) Stamp() *Stamp { return b.stamp }
 // CheckKey says whether the bundle was signed by a key. A *DamagedError tells
 // that it is not signed; one that another key signed is whole nevertheless.
 func (b *Bundle) CheckKey(key ed25519.PublicKey) error {
-	switch {
-	case b.signature == nil:
-		return &DamagedError{signatureName, "the bundle is not signed"}
-	case b.signature.KeyID != KeyID(key):
-		return fmt.Errorf("%s: the bundle is whole, but it was signed by the key %s, not by %s", signatureName, b.signature.KeyID, KeyID(key))
-	}
-	return nil
+	return checkKey("bundle", b.signature, key)
 }
 
 // Visit is the visit that was sealed.

@@ -108,6 +108,17 @@ func checkSignature(raw []byte, signedBy string, message func(timestamp string) 
 	return s, nil
 }
 
+// checkKey says whether a file was signed by a key; s is its signature.
+func checkKey(what string, s *Signature, key ed25519.PublicKey) error {
+	switch {
+	case s == nil:
+		return &DamagedError{signatureName, "the " + what + " is not signed"}
+	case s.KeyID != KeyID(key):
+		return fmt.Errorf("%s: the %s is whole, but it was signed by the key %s, not by %s", signatureName, what, s.KeyID, KeyID(key))
+	}
+	return nil
+}
+
 func parsePublic(der []byte) (ed25519.PublicKey, error) {
 	any, err := x509.ParsePKIXPublicKey(der)
 	if err != nil {
