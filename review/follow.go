@@ -119,12 +119,11 @@ func (h *Handler) followPage(c *call, status int, errs formErrors, note string) 
 	for _, s := range f.Steps {
 		switch s.Kind {
 		case store.StepDraft, store.StepLetter:
-			l := letterLine{Step: s, Forms: h.forms(s.Kind)}
-			if l.Letter, err = docOf[letterDoc](&s); err != nil {
+			doc, err := docOf[letterDoc](&s)
+			if err != nil {
 				return err
 			}
-			l.Forms = slices.DeleteFunc(l.Forms, func(x formOf) bool { return s.Kind == store.StepLetter && l.Letter.Files[x.Key] == "" })
-			d.Letters = append(d.Letters, l)
+			d.Letters = append(d.Letters, letterLine{s, doc, h.forms(s.Kind, doc)})
 			d.Draft = s.Kind == store.StepDraft
 			if s.Kind == store.StepLetter {
 				d.Due, d.Over = s.Due, !h.opt.Now().Before(s.Due)

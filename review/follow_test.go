@@ -242,6 +242,21 @@ func TestALetterThatCannotBePrinted(t *testing.T) {
 	}
 }
 
+// A letter that was made where nothing could print has no PDF, and no page leads to
+// one.
+func TestALetterWithoutAPDF(t *testing.T) {
+	_, b := upheld(t, review.Options{Now: func() time.Time { return day }}, "plain words")
+	b.send()
+	for _, path := range []string{followPath, followPath + "/letter"} {
+		if code, body, _ := b.get(path); code != http.StatusOK || !strings.Contains(body, `/letters/2/odt"`) || strings.Contains(body, "/pdf") {
+			t.Errorf("%s: %d", path, code)
+		}
+	}
+	if code, _, _ := b.get(followPath + "/letters/2/pdf"); code != http.StatusNotFound {
+		t.Errorf("the PDF: %d", code)
+	}
+}
+
 // After the deadline the site is visited again once, whatever happens between; a
 // case that is not upheld any more is left alone.
 func TestVisitAfterTheDeadline(t *testing.T) {

@@ -55,14 +55,16 @@ const (
 // formOf is a form in which a letter can be had.
 type formOf struct{ Key, Name, mime string }
 
-// forms are those of a draft, or of a letter: a PDF is there only where there is
-// something to print with.
-func (h *Handler) forms(kind string) []formOf {
-	out := []formOf{{"html", "page", "text/html; charset=utf-8"}, {"odt", "OpenDocument text", "application/vnd.oasis.opendocument.text"}}
-	if h.opt.Print != nil || kind == store.StepLetter {
-		out = append(out, formOf{"pdf", "PDF", "application/pdf"})
-	}
-	return out
+// forms are those of a letter that were made when it was fixed, and those of a
+// draft that can be made: a PDF only where there is something to print with.
+func (h *Handler) forms(kind string, doc letterDoc) []formOf {
+	all := []formOf{{"html", "page", "text/html; charset=utf-8"}, {"odt", "OpenDocument text", "application/vnd.oasis.opendocument.text"}, {"pdf", "PDF", "application/pdf"}}
+	return slices.DeleteFunc(all, func(x formOf) bool {
+		if kind == store.StepLetter {
+			return doc.Files[x.Key] == ""
+		}
+		return x.Key == "pdf" && h.opt.Print == nil
+	})
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -161,37 +163,40 @@ func (h *Handler) beginLetter(c *call) error {
 type letterForm struct {
 	*followed
 	letterDoc
-	After  int // number of the draft or letter that this text began with
-	Last   store.Step
+	Last   store.Step // the last draft or letter
+	After  int        // number of the one that this text began with
 	Forms  []formOf
 	Gaps   []string
 	Read   bool
 	Errors formErrors
 }
 
-func (h *Handler) letterPage(c *call) error {
+// lastText is the form with the last draft or letter, as it is stored.
+func (h *Handler) lastText(c *call) (form letterForm, err error) {
 	f, err := h.followedCase(c)
 	if err != nil {
-		return err
+		return form, err
 	}
 	last := f.last(store.StepDraft, store.StepLetter)
 	if last == nil {
-		return store.ErrNotFound
+		return form, store.ErrNotFound
 	}
-	form := letterForm{followed: f, After: last.N}
-	if form.letterDoc, err = docOf[letterDoc](last); err != nil {
+	doc, err := docOf[letterDoc](last)
+	return letterForm{followed: f, letterDoc: doc, Last: *last, After: last.N, Forms: h.forms(last.Kind, doc)}, err
+}
+
+func (h *Handler) letterPage(c *call) error {
+	form, err := h.lastText(c)
+	if err != nil {
 		return err
 	}
-	if err := h.note(c.r.Context(), c.Person, "view", f.Word.Sweep+"/"+f.Word.Site, fmt.Sprintf("letter %d", last.N)); err != nil {
+	if err := h.note(c.r.Context(), c.Person, "view", form.Word.Sweep+"/"+form.Word.Site, fmt.Sprintf("letter %d", form.Last.N)); err != nil {
 		return err
 	}
 	return h.letterShown(c, http.StatusOK, form)
 }
 
 func (h *Handler) letterShown(c *call, status int, form letterForm) error {
-	if last := form.last(store.StepDraft, store.StepLetter); last != nil {
-		form.Last, form.Forms = *last, h.forms(last.Kind)
-	}
 	form.Gaps = letter.Gaps(form.Text + "\n" + form.Annex)
 	return h.render(c.w, status, "letter.html", &view{Title: "Letter about " + form.Word.Site, Here: "follow", Who: &c.session, D: form})
 }
@@ -208,19 +213,13 @@ func written(s string) string {
 
 // saveLetter keeps the text as a new draft, or fixes it as the letter.
 func (h *Handler) saveLetter(c *call) error {
-	f, err := h.followedCase(c)
+	form, err := h.lastText(c)
 	if err != nil {
 		return err
 	}
-	last := f.last(store.StepDraft, store.StepLetter)
-	if last == nil {
-		return store.ErrNotFound
-	}
-	was, err := docOf[letterDoc](last)
-	if err != nil {
-		return err
-	}
-	form := letterForm{followed: f, letterDoc: letterDoc{Lang: was.Lang, Text: written(c.r.PostFormValue("text")), Annex: written(c.r.PostFormValue("annex")), Deadline: c.r.PostFormValue("deadline")}, Read: c.r.PostFormValue("read") == "yes"}
+	f := form.followed
+	form.letterDoc = letterDoc{Lang: form.Lang, Text: written(c.r.PostFormValue("text")), Annex: written(c.r.PostFormValue("annex")), Deadline: c.r.PostFormValue("deadline")}
+	form.Read = c.r.PostFormValue("read") == "yes"
 	form.After, _ = strconv.Atoi(c.r.PostFormValue("after")) // nonsense is refused as outdated
 	fix := c.r.PostFormValue("do") == "fix"
 	deadline := form.check(fix, h.opt.Now().UTC())
@@ -241,7 +240,7 @@ func (h *Handler) saveLetter(c *call) error {
 	case errors.Is(err, store.ErrChanged):
 		form.Proofs, form.Files = nil, nil
 		form.Errors = formErrors{{"text", "Somebody stored another version since you opened this page. Nothing of yours was stored: look at theirs in another window, and store yours again"}}
-		form.After = last.N
+		form.After = form.Last.N
 		return h.letterShown(c, http.StatusConflict, form)
 	case err != nil:
 		return err
@@ -291,7 +290,7 @@ func (h *Handler) make(ctx context.Context, f *followed, doc *letterDoc) error {
 		return err
 	}
 	doc.Proofs, doc.Files = d.Proofs, map[string]string{}
-	for _, form := range h.forms(store.StepDraft) {
+	for _, form := range h.forms(store.StepDraft, *doc) {
 		raw, err := h.written(ctx, d, form.Key)
 		if err != nil {
 			return err
@@ -442,11 +441,12 @@ func (h *Handler) letterFile(c *call) error {
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(h.forms(s.Kind), func(x formOf) bool { return x.Key == c.r.PathValue("form") })
+	forms := h.forms(s.Kind, doc)
+	i := slices.IndexFunc(forms, func(x formOf) bool { return x.Key == c.r.PathValue("form") })
 	if i < 0 {
 		return store.ErrNotFound
 	}
-	form := h.forms(s.Kind)[i]
+	form := forms[i]
 	raw, err := h.letterBytes(c.r.Context(), f, s, doc, form.Key)
 	if err != nil {
 		return err
@@ -456,11 +456,7 @@ func (h *Handler) letterFile(c *call) error {
 
 func (h *Handler) letterBytes(ctx context.Context, f *followed, s *store.Step, doc letterDoc, form string) ([]byte, error) {
 	if s.Kind == store.StepLetter {
-		digest, ok := doc.Files[form]
-		if !ok {
-			return nil, store.ErrNotFound
-		}
-		return h.opt.Attachments.Attached(ctx, digest)
+		return h.opt.Attachments.Attached(ctx, doc.Files[form])
 	}
 	d, err := h.document(ctx, f, doc)
 	if err != nil {
