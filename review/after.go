@@ -153,11 +153,15 @@ func (h *Handler) after(c *call) error {
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(f.later, func(v pc.Verdict) bool { return v.Sweep == c.r.PathValue("again") })
+	all, err := h.later(c.r.Context(), f.Word)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(all, func(v pc.Verdict) bool { return v.Sweep == c.r.PathValue("again") })
 	if i < 0 {
 		return store.ErrNotFound
 	}
-	later := f.later[i]
+	later := all[i]
 	d := struct {
 		*followed
 		After    pc.Verdict

@@ -137,15 +137,17 @@ func (h *Handler) export(c *call) error {
 
 // verdicts are those of the case and of later looks; their bundles are added.
 func (g *caseFile) verdicts(f *followed) ([]pc.Verdict, error) {
-	out := []pc.Verdict{f.Word}
-	for i, w := range append([]pc.Verdict{f.Word}, f.later...) {
+	later, err := g.h.later(g.ctx, f.Word)
+	if err != nil {
+		return nil, err
+	}
+	var out []pc.Verdict
+	for _, w := range append([]pc.Verdict{f.Word}, later...) {
 		results, err := g.h.store.Results(g.ctx, w.Sweep, w.Site)
 		if err != nil {
 			return nil, err
 		}
-		if i > 0 {
-			out = append(out, w)
-		}
+		out = append(out, w)
 		for _, v := range results {
 			out = append(out, v)
 			for _, digest := range v.Bundles {

@@ -1,6 +1,7 @@
 package review
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -13,13 +14,11 @@ import (
 
 // followed is a case as those who follow it up see it.
 type followed struct {
-	Word    pc.Verdict
-	Case    store.Case
-	Upheld  bool // the decision that stands
-	Steps   []store.Step
-	Base    string // address of the page
-	Address string // that is visited
-	later   []pc.Verdict
+	Word   pc.Verdict
+	Case   store.Case
+	Upheld bool // the decision that stands
+	Steps  []store.Step
+	Base   string // address of the page
 }
 
 // followedCase is what the handlers of a case begin with. A case that was never
@@ -30,7 +29,7 @@ func (h *Handler) followedCase(c *call) (*followed, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &followed{Word: word, Base: sitePath(word.Sweep, word.Site) + "/follow", Address: word.URL}
+	f := &followed{Word: word, Base: sitePath(word.Sweep, word.Site) + "/follow"}
 	if f.Case, err = h.store.Case(ctx, word.Sweep, word.Site); err != nil {
 		return nil, err
 	}
@@ -41,13 +40,14 @@ func (h *Handler) followedCase(c *call) (*followed, error) {
 	if !f.Upheld && len(f.Steps) == 0 {
 		return nil, &refusal{http.StatusConflict, "There is nothing to follow up", "A case is followed up after somebody has upheld it."}
 	}
+	return f, nil
+}
+
+// later are the last words on the site by visits after those of the case, the
+// latest first.
+func (h *Handler) later(ctx context.Context, word pc.Verdict) ([]pc.Verdict, error) {
 	all, err := h.store.WordsOf(ctx, word.Site)
-	for _, v := range all {
-		if v.Sweep != word.Sweep && v.Times.Last.After(word.Times.Last) {
-			f.later = append(f.later, v)
-		}
-	}
-	return f, err
+	return slices.DeleteFunc(all, func(v pc.Verdict) bool { return v.Sweep == word.Sweep || !v.Times.Last.After(word.Times.Last) }), err
 }
 
 // last is the last step of some kinds; nil: there is none.
@@ -100,6 +100,10 @@ func (h *Handler) followPage(c *call, status int, errs formErrors, note string) 
 	if err != nil {
 		return err
 	}
+	later, err := h.later(c.r.Context(), f.Word)
+	if err != nil {
+		return err
+	}
 	d := struct {
 		*followed
 		Letters   []letterLine
@@ -115,7 +119,7 @@ func (h *Handler) followPage(c *call, status int, errs formErrors, note string) 
 		May       bool
 		Errors    formErrors
 		Note      string
-	}{followed: f, Later: f.later, Languages: h.letters.Names(), Cluster: h.opt.Sweeps != nil, Signed: h.opt.Signer != nil, May: c.Decides(), Errors: errs, Note: note}
+	}{followed: f, Later: later, Languages: h.letters.Names(), Cluster: h.opt.Sweeps != nil, Signed: h.opt.Signer != nil, May: c.Decides(), Errors: errs, Note: note}
 	for _, s := range f.Steps {
 		switch s.Kind {
 		case store.StepDraft, store.StepLetter:
@@ -133,8 +137,8 @@ func (h *Handler) followPage(c *call, status int, errs formErrors, note string) 
 			if v.Visit, err = docOf[visitDoc](&s); err != nil {
 				return err
 			}
-			if i := slices.IndexFunc(f.later, func(w pc.Verdict) bool { return w.Sweep == v.Visit.Again }); i >= 0 {
-				v.Word = &f.later[i]
+			if i := slices.IndexFunc(later, func(w pc.Verdict) bool { return w.Sweep == v.Visit.Again }); i >= 0 {
+				v.Word = &later[i]
 			} else if made, err := h.store.Results(c.r.Context(), v.Visit.Again, f.Word.Site); err != nil {
 				return err
 			} else {
