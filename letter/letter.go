@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -93,12 +94,7 @@ var language = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]+)*$`)
 
 // Names are the languages that there are templates of.
 func (t *Templates) Names() []string {
-	var out []string
-	for n := range t.by {
-		out = append(out, n)
-	}
-	slices.Sort(out)
-	return out
+	return slices.Sorted(maps.Keys(t.by))
 }
 
 // Draft is the first text of a letter and its annex.

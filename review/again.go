@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"pecrawler/internal/sitelist"
@@ -83,7 +84,7 @@ func (h *Handler) visitAgain(ctx context.Context, sweep, site, who string, doc v
 		return err
 	}
 	set := defaults()
-	set.Name, set.Priority, set.Agree = doc.Again, "1", itoa(min(max(of.Agree, 1), 10))
+	set.Name, set.Priority, set.Agree = doc.Again, "1", strconv.Itoa(min(max(of.Agree, 1), 10))
 	l := set.launch(func(field, text string) { err = errors.Join(err, fmt.Errorf("%s: %s", field, text)) })
 	if err != nil {
 		return err

@@ -126,7 +126,7 @@ func (h *Handler) export(c *call) error {
 	if h.opt.Signer == nil {
 		signed = ": not here, the program had no key"
 	}
-	g.add("README.txt", fmt.Appendf(nil, caseReadMe, f.Word.Site, f.Word.Sweep, now.Format("2 January 2006, 15:04 MST"), clean(c.Name, mostName), signed), nil)
+	g.add("README.txt", fmt.Appendf(nil, caseReadMe, f.Word.Site, f.Word.Sweep, when(now), clean(c.Name, mostName), signed), nil)
 	var b bytes.Buffer
 	if err := evidence.WriteCase(ctx, &b, evidence.CaseManifest{Sweep: f.Word.Sweep, Site: f.Word.Site, MadeAt: now, MadeBy: c.Name}, g.files, h.opt.Signer); err != nil {
 		h.log.Error("case file", "site", f.Word.Site, "err", err)

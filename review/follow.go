@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	pc "pecrawler"
@@ -63,7 +64,7 @@ func (f *followed) last(kinds ...string) *store.Step {
 // step is the one of a number and some kinds.
 func (f *followed) step(n string, kinds ...string) (*store.Step, error) {
 	for i := range f.Steps {
-		if s := &f.Steps[i]; n == itoa(s.N) && slices.Contains(kinds, s.Kind) {
+		if s := &f.Steps[i]; n == strconv.Itoa(s.N) && slices.Contains(kinds, s.Kind) {
 			return s, nil
 		}
 	}

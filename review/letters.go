@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"image"
 	_ "image/jpeg" // the form of the crawler's pictures
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -34,7 +35,7 @@ type letterDoc struct {
 
 // Day is the last day to answer, in words.
 func (d letterDoc) Day() string {
-	day, err := time.Parse(dayForm, d.Deadline)
+	day, err := time.Parse(time.DateOnly, d.Deadline)
 	if err != nil {
 		return "not given"
 	}
@@ -48,7 +49,6 @@ const (
 	mostLine     = 700    // characters of what is filled in
 	mostPictures = 4
 	usualTime    = 30 // days to answer
-	dayForm      = "2006-01-02"
 	printTime    = 2 * time.Minute
 )
 
@@ -67,8 +67,6 @@ func (h *Handler) forms(kind string, doc letterDoc) []formOf {
 	})
 }
 
-func itoa(n int) string { return strconv.Itoa(n) }
-
 // line is a text of anybody's as it stands in a letter.
 func line(s string) string { return letter.OneLine(clean(s, mostLine)) }
 
@@ -82,7 +80,11 @@ func lines(ss []string) (out []string) {
 // upheld are the findings that a letter is about. The decision on the site speaks
 // for the failures of stable rules that nobody decided on; what only a human can
 // tell has to be upheld by name. Of several decisions on a finding the last holds.
-func upheld(v pc.Verdict, ds []store.Decision) []pc.Finding {
+func (h *Handler) upheld(ctx context.Context, v pc.Verdict) ([]pc.Finding, error) {
+	ds, err := h.store.Decisions(ctx, v.Sweep, v.Site)
+	if err != nil {
+		return nil, err
+	}
 	said := map[string]string{}
 	for _, d := range ds {
 		said[d.Rule] = d.Act
@@ -97,18 +99,17 @@ func upheld(v pc.Verdict, ds []store.Decision) []pc.Finding {
 	slices.SortStableFunc(out, func(a, b pc.Finding) int {
 		return cmp.Or(cmp.Compare(weight(a), weight(b)), cmp.Compare(a.Check, b.Check))
 	})
-	return out
+	return out, nil
 }
 
 // facts are what a template can say of a case.
-func (h *Handler) facts(ctx context.Context, f *followed, deadline time.Time) (letter.Facts, error) {
-	w := f.Word
-	ds, err := h.store.Decisions(ctx, w.Sweep, w.Site)
+func (h *Handler) facts(ctx context.Context, w pc.Verdict, deadline time.Time) (letter.Facts, error) {
+	about, err := h.upheld(ctx, w)
 	if err != nil {
 		return letter.Facts{}, err
 	}
 	out := letter.Facts{Case: line(w.Sweep + "/" + w.Site), Site: line(w.Site), Address: line(veiledAddress(w.URL)), Visits: w.Visits, First: w.Times.First, Last: w.Times.Last, Today: h.opt.Now().UTC(), Deadline: deadline}
-	for i, u := range upheld(w, ds) {
+	for i, u := range about {
 		g := letter.Finding{Number: i + 1, Rule: line(u.Rule), Check: u.Check, Problem: line(u.Problem), Says: strings.TrimSuffix(line(cmp.Or(u.Message, u.Rule)), "."), Cites: lines(u.Cites), Change: "[[what to change]]"}
 		for _, o := range u.Observed {
 			if len(g.Facts) < mostFacts {
@@ -134,7 +135,7 @@ func (h *Handler) beginLetter(c *call) error {
 	}
 	today := h.opt.Now().UTC().Truncate(24 * time.Hour)
 	deadline := today.AddDate(0, 0, usualTime)
-	facts, err := h.facts(c.r.Context(), f, deadline)
+	facts, err := h.facts(c.r.Context(), f.Word, deadline)
 	if err != nil {
 		return err
 	}
@@ -142,7 +143,7 @@ func (h *Handler) beginLetter(c *call) error {
 	if !slices.Contains(h.letters.Names(), lang) {
 		return &refusal{http.StatusUnprocessableEntity, "There is no such template", "Go back and choose one of the list."}
 	}
-	doc := letterDoc{Lang: lang, Deadline: deadline.Format(dayForm)}
+	doc := letterDoc{Lang: lang, Deadline: deadline.Format(time.DateOnly)}
 	if doc.Text, doc.Annex, err = h.letters.Draft(lang, facts); err != nil {
 		return err
 	}
@@ -265,9 +266,9 @@ func (f *letterForm) check(fix bool, now time.Time) (deadline time.Time) {
 			bad(field, fmt.Sprintf("Fill in what stands in double brackets: %s", strings.Join(gaps, ", ")))
 		}
 	}
-	deadline, err := time.Parse(dayForm, f.Deadline)
+	deadline, err := time.Parse(time.DateOnly, f.Deadline)
 	if err != nil {
-		bad("deadline", "Give the day as year, month and day, such as "+now.AddDate(0, 0, usualTime).Format(dayForm))
+		bad("deadline", "Give the day as year, month and day, such as "+now.AddDate(0, 0, usualTime).Format(time.DateOnly))
 	} else if !deadline.After(now) || deadline.After(now.AddDate(2, 0, 0)) {
 		bad("deadline", "Choose a day that is to come, within two years")
 	}
@@ -330,7 +331,7 @@ func (h *Handler) document(ctx context.Context, f *followed, doc letterDoc) (let
 	if err != nil {
 		return d, err
 	}
-	ds, err := h.store.Decisions(ctx, f.Word.Sweep, f.Word.Site)
+	about, err := h.upheld(ctx, f.Word)
 	if err != nil {
 		return d, err
 	}
@@ -354,7 +355,7 @@ func (h *Handler) document(ctx context.Context, f *followed, doc letterDoc) (let
 		}
 	}
 	if i := shownVisit(f.Word, visits); i >= 0 {
-		for _, name := range citedParts(visits[i].opened, upheld(f.Word, ds)) {
+		for _, name := range citedParts(visits[i].opened, about) {
 			addPart(&d, visits[i], name)
 		}
 	}
@@ -384,12 +385,7 @@ func citedParts(o *opened, fs []pc.Finding) []string {
 		}
 	}
 	delete(names, "")
-	var out []string
-	for n := range names {
-		out = append(out, n)
-	}
-	slices.Sort(out)
-	return out
+	return slices.Sorted(maps.Keys(names))
 }
 
 // addPart lists a part of a visit's bundle, and shows it if it is a picture.
