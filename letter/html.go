@@ -12,7 +12,6 @@ var page = template.Must(template.New("").Funcs(template.FuncMap{
 	"jpeg": func(p Picture) template.URL {
 		return template.URL("data:image/jpeg;base64," + base64.StdEncoding.EncodeToString(p.JPEG))
 	},
-	"is": func(b block, k int) bool { return int(b.Kind) == k },
 }).Parse(`<!doctype html>
 <html lang="{{.D.Lang}}" dir="ltr"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{{.D.Title}}</title>
 <style>
@@ -29,11 +28,11 @@ dl { margin: 0; } dt { break-after: avoid; } dd { margin: 0 0 .7em; font: 8.5pt/
 {{template "blocks" .Letter}}
 <section class="annex">{{template "blocks" .Annex}}</section></main></body></html>
 {{define "blocks"}}{{$d := .D}}{{range .Blocks}}{{if .List}}<ul>{{range .List}}<li>{{.}}</li>{{end}}</ul>
-{{else if is .B 0}}<p>{{range $i, $l := .B.Lines}}{{if $i}}<br>{{end}}{{$l}}{{end}}</p>
-{{else if is .B 1}}<h1>{{index .B.Lines 0}}</h1>
-{{else if is .B 2}}<h2>{{index .B.Lines 0}}</h2>
-{{else if is .B 4}}{{range $d.Pictures}}<figure><img src="{{jpeg .}}" width="{{.Width}}" height="{{.Height}}" alt="{{.Caption}}"{{if $d.Foreign}} lang="en"{{end}}><figcaption{{if $d.Foreign}} lang="en"{{end}}>{{.Caption}}</figcaption></figure>
-{{end}}{{else if is .B 5}}<dl>{{range $d.Proofs}}<dt{{if $d.Foreign}} lang="en"{{end}}>{{.What}}</dt><dd>{{.Digest}}</dd>
+{{else if eq .B.Kind "paragraph"}}<p>{{range $i, $l := .B.Lines}}{{if $i}}<br>{{end}}{{$l}}{{end}}</p>
+{{else if eq .B.Kind "heading"}}<h1>{{index .B.Lines 0}}</h1>
+{{else if eq .B.Kind "smaller"}}<h2>{{index .B.Lines 0}}</h2>
+{{else if eq .B.Kind "pictures"}}{{range $d.Pictures}}<figure><img src="{{jpeg .}}" width="{{.Width}}" height="{{.Height}}" alt="{{.Caption}}"{{if $d.Foreign}} lang="en"{{end}}><figcaption{{if $d.Foreign}} lang="en"{{end}}>{{.Caption}}</figcaption></figure>
+{{end}}{{else if eq .B.Kind "proofs"}}<dl>{{range $d.Proofs}}<dt{{if $d.Foreign}} lang="en"{{end}}>{{.What}}</dt><dd>{{.Digest}}</dd>
 {{end}}</dl>{{end}}{{end}}{{end}}`))
 
 // part is a block, or the items of a list that follow each other.

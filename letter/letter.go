@@ -171,15 +171,15 @@ func Gaps(text string) []string { return gap.FindAllString(text, 20) }
 var gap = regexp.MustCompile(`\[\[[^\[\]\n]{0,200}\]\]`)
 
 // kind of a block.
-type kind int
+type kind string
 
 const (
-	paragraph kind = iota
-	heading
-	smaller
-	item
-	pictures
-	proofs
+	paragraph kind = "paragraph"
+	heading   kind = "heading"
+	smaller   kind = "smaller"
+	item      kind = "item"
+	pictures  kind = "pictures"
+	proofs    kind = "proofs"
 )
 
 // block is a part of a text.
