@@ -120,7 +120,7 @@ func (h *Handler) followPage(c *call, status int, errs formErrors, note string) 
 		May       bool
 		Errors    formErrors
 		Note      string
-	}{followed: f, Later: later, Languages: h.letters.Names(), Cluster: h.opt.Sweeps != nil, Signed: h.opt.Signer != nil, May: c.Decides(), Errors: errs, Note: note}
+	}{followed: f, Later: later, Languages: h.opt.Letters.Names(), Cluster: h.opt.Sweeps != nil, Signed: h.opt.Signer != nil, May: c.Decides(), Errors: errs, Note: note}
 	for _, s := range f.Steps {
 		switch s.Kind {
 		case store.StepDraft, store.StepLetter:

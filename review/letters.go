@@ -140,11 +140,11 @@ func (h *Handler) beginLetter(c *call) error {
 		return err
 	}
 	lang := c.r.PostFormValue("lang")
-	if !slices.Contains(h.letters.Names(), lang) {
+	if !slices.Contains(h.opt.Letters.Names(), lang) {
 		return &refusal{http.StatusUnprocessableEntity, "There is no such template", "Go back and choose one of the list."}
 	}
 	doc := letterDoc{Lang: lang, Deadline: deadline.Format(time.DateOnly)}
-	if doc.Text, doc.Annex, err = h.letters.Draft(lang, facts); err != nil {
+	if doc.Text, doc.Annex, err = h.opt.Letters.Draft(lang, facts); err != nil {
 		return err
 	}
 	after := 0

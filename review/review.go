@@ -122,7 +122,6 @@ type Handler struct {
 	tmpl   *template.Template
 	routes http.Handler
 
-	letters  *letter.Templates
 	printing chan struct{} // holds something while a browser prints
 }
 
@@ -131,16 +130,16 @@ func New(st *store.Store, v *evidence.Vault, log *slog.Logger, opt Options) (*Ha
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	h := &Handler{store: st, vault: v, shelf: newShelf(v, opt.Opinions), log: log, door: newDoor(opt.Now), gate: newGate(opt.Now), desk: &desk{now: opt.Now, drafts: map[string]draft{}}, met: newMetrics(opt.Registerer), opt: opt, letters: opt.Letters, printing: make(chan struct{}, 1)}
-	var err error
-	if h.opt.Attachments == nil {
-		h.opt.Attachments = v
+	if opt.Attachments == nil {
+		opt.Attachments = v
 	}
-	if h.letters == nil {
-		if h.letters, err = letter.Load(nil); err != nil {
+	var err error
+	if opt.Letters == nil {
+		if opt.Letters, err = letter.Load(nil); err != nil {
 			return nil, err
 		}
 	}
+	h := &Handler{store: st, vault: v, shelf: newShelf(v, opt.Opinions), log: log, door: newDoor(opt.Now), gate: newGate(opt.Now), desk: &desk{now: opt.Now, drafts: map[string]draft{}}, met: newMetrics(opt.Registerer), opt: opt, printing: make(chan struct{}, 1)}
 	if opt.SSO != nil {
 		if h.sso, err = discover(context.Background(), *opt.SSO, opt.Base, opt.Now); err != nil {
 			return nil, err
