@@ -113,7 +113,7 @@ func (h *Handler) askVisit(c *call) error {
 	if err != nil {
 		return err
 	}
-	if !f.Upheld {
+	if !f.Case.Upheld() {
 		return &refusal{http.StatusConflict, "The case is not upheld", "Ask for another visit by a decision."}
 	}
 	doc := visitDoc{againName(store.Step{Sweep: f.Word.Sweep, Site: f.Word.Site}) + h.opt.Now().UTC().Format("-20060102-150405"), onRequest}

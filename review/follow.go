@@ -15,11 +15,10 @@ import (
 
 // followed is a case as those who follow it up see it.
 type followed struct {
-	Word   pc.Verdict
-	Case   store.Case
-	Upheld bool // the decision that stands
-	Steps  []store.Step
-	Base   string // address of the page
+	Word  pc.Verdict
+	Case  store.Case
+	Steps []store.Step
+	Base  string // address of the page
 }
 
 // followedCase is what the handlers of a case begin with. A case that was never
@@ -34,11 +33,10 @@ func (h *Handler) followedCase(c *call) (*followed, error) {
 	if f.Case, err = h.store.Case(ctx, word.Sweep, word.Site); err != nil {
 		return nil, err
 	}
-	f.Upheld = f.Case.Status == store.Decided && f.Case.Act == store.Uphold
 	if f.Steps, err = h.store.Steps(ctx, word.Sweep, word.Site); err != nil {
 		return nil, err
 	}
-	if !f.Upheld && len(f.Steps) == 0 {
+	if !f.Case.Upheld() && len(f.Steps) == 0 {
 		return nil, &refusal{http.StatusConflict, "There is nothing to follow up", "A case is followed up after somebody has upheld it."}
 	}
 	return f, nil
@@ -182,7 +180,7 @@ func (h *Handler) follows(c *call) error {
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
-		l.Upheld = cs.Status == store.Decided && cs.Act == store.Uphold
+		l.Upheld = cs.Upheld()
 		all, err := h.store.Steps(c.r.Context(), s.Sweep, s.Site)
 		if err != nil {
 			return err

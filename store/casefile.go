@@ -39,6 +39,9 @@ type Case struct {
 	Decided     time.Time
 }
 
+// Upheld tells whether a decision stands that upholds the case.
+func (c Case) Upheld() bool { return c.Status == Decided && c.Act == Uphold }
+
 // unranked is where sites without a rank stand.
 const unranked = 1_000_000_000
 

@@ -92,7 +92,7 @@ func (st Step) admitted(c Case, earlier []Step, after int) error {
 			return ErrNotUpheld
 		}
 		return nil
-	case c.Status != Decided || c.Act != Uphold:
+	case !c.Upheld():
 		return ErrNotUpheld
 	case (st.Kind == StepDraft || st.Kind == StepLetter) && after != last,
 		st.Kind == StepVisit && slices.ContainsFunc(earlier, func(e Step) bool { return e.Kind == StepVisit && bytes.Equal(e.Doc, st.Doc) }):
