@@ -171,11 +171,11 @@ func (h *Handler) current(r *http.Request) (s session, ok bool, err error) {
 	if s, ok = h.door.who(r); !ok {
 		return s, false, nil
 	}
-	ended, err := h.store.SessionsEnded(r.Context(), s.Name)
+	ended, err := h.ended(r.Context(), s)
 	if err != nil {
 		return s, false, err
 	}
-	if !s.began.After(ended) {
+	if ended {
 		h.door.leave(s.key)
 		return s, false, nil
 	}
@@ -185,6 +185,12 @@ func (h *Handler) current(r *http.Request) (s session, ok bool, err error) {
 		}
 	}
 	return s, ok, err
+}
+
+// ended tells whether somebody ended a session, with all others of its person.
+func (h *Handler) ended(ctx context.Context, s session) (bool, error) {
+	at, err := h.store.SessionsEnded(ctx, s.Name)
+	return !s.began.After(at), err
 }
 
 // How long rights are believed.

@@ -17,11 +17,11 @@ type sessionRow struct {
 func (h *Handler) sessions(c *call) error {
 	var rows []sessionRow
 	for _, s := range h.door.signedIn() {
-		ended, err := h.store.SessionsEnded(c.r.Context(), s.Name)
+		ended, err := h.ended(c.r.Context(), s)
 		if err != nil {
 			return err
 		}
-		if !s.began.After(ended) {
+		if ended {
 			continue
 		}
 		row := sessionRow{Name: s.Name, Does: s.Does(), Began: s.began, Seen: s.seen, Own: s.key == c.key}
