@@ -172,7 +172,8 @@ func (h *Handler) next(c *call) error {
 
 // revisits lists the sites that somebody wants another visit of, as a sweep takes them.
 func (h *Handler) revisits(c *call) error {
-	cs, err := h.store.Revisits(c.r.Context(), c.r.URL.Query().Get("sweep"))
+	of := c.r.URL.Query().Get("sweep")
+	cs, err := h.store.Revisits(c.r.Context(), of)
 	if err != nil {
 		return err
 	}
@@ -181,11 +182,14 @@ func (h *Handler) revisits(c *call) error {
 		return err
 	}
 	for _, s := range due {
+		if of != "" && of != s.Sweep {
+			continue
+		}
 		w, err := h.store.Word(c.r.Context(), s.Sweep, s.Site)
 		if err != nil {
 			return err
 		}
-		if of := c.r.URL.Query().Get("sweep"); (of == "" || of == s.Sweep) && !slices.Contains(cs, w.URL) {
+		if !slices.Contains(cs, w.URL) {
 			cs = append(cs, w.URL)
 		}
 	}
