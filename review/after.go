@@ -88,16 +88,10 @@ func turnedItems(before, after pc.Verdict) []turnedItem {
 	}
 	seen := map[string][2]bool{}
 	for i, v := range []pc.Verdict{before, after} {
-		for _, s := range append(slices.Clone(v.Storage), v.Requests...) {
-			if group(s.Class) == "nonexempt" {
-				key := fmt.Sprintf("%s %s of %s, %s", kindWords(s.Kind), s.Name, s.Host, bandTitle(s.Phase))
-				if s.Kind == "" {
-					key = fmt.Sprintf("Request to %s, %s", s.Host, bandTitle(s.Phase))
-				}
-				in := seen[key]
-				in[i] = true
-				seen[key] = in
-			}
+		for _, s := range nonexempt(v) {
+			in := seen[itemTitle(s)]
+			in[i] = true
+			seen[itemTitle(s)] = in
 		}
 	}
 	var out []turnedItem

@@ -219,10 +219,7 @@ func itemsCSV(v pc.Verdict) []byte {
 	w := csv.NewWriter(&b)
 	w.UseCRLF = true
 	w.Write([]string{"scenario", "phase", "kind", "name", "host", "purpose", "entity", "confidence", "evidence"}) // a Buffer takes everything
-	for _, s := range append(append([]pc.ItemSummary{}, v.Storage...), v.Requests...) {
-		if group(s.Class) != "nonexempt" {
-			continue
-		}
+	for _, s := range nonexempt(v) {
 		row := []string{string(s.Scenario), string(s.Phase), kindWords(s.Kind), s.Name, s.Host, string(s.Class), s.Entity, fmt.Sprintf("%.2f", s.Confidence), string(s.Ref)}
 		for i := range row {
 			row[i] = cell(row[i])

@@ -222,6 +222,19 @@ func rowOf(o *opened, p pc.Purpose, rules map[pc.Ref][]string) row {
 	return r
 }
 
+// nonexempt is what was stored and sent that needs consent.
+func nonexempt(v pc.Verdict) []pc.ItemSummary {
+	return slices.DeleteFunc(slices.Concat(v.Storage, v.Requests), func(s pc.ItemSummary) bool { return group(s.Class) != "nonexempt" })
+}
+
+// itemTitle says what an item is called, where and in which phase.
+func itemTitle(s pc.ItemSummary) string {
+	if s.Kind == "" {
+		return fmt.Sprintf("Request to %s, %s", s.Host, bandTitle(s.Phase))
+	}
+	return fmt.Sprintf("%s %s of %s, %s", kindWords(s.Kind), s.Name, s.Host, bandTitle(s.Phase))
+}
+
 func kindWords(k pc.StorageKind) string {
 	w, ok := map[pc.StorageKind]string{pc.Cookie: "Cookie", pc.LocalStorage: "Local storage", pc.SessionStorage: "Session storage", pc.IndexedDB: "Database", pc.CacheStorage: "Cache"}[k]
 	if !ok {

@@ -138,11 +138,8 @@ func differences(vs []visit) []difference {
 	}
 	flush("none", false)
 	for i, v := range vs {
-		for _, s := range append(slices.Clone(v.Verdict.Storage), v.Verdict.Requests...) {
-			if group(s.Class) != "nonexempt" {
-				continue
-			}
-			set(fmt.Sprintf("%s %s of %s, %s", kindWords(s.Kind), s.Name, s.Host, bandTitle(s.Phase)), i, "seen")
+		for _, s := range nonexempt(v.Verdict) {
+			set(itemTitle(s), i, "seen")
 		}
 	}
 	flush("not seen", true)
