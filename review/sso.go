@@ -165,18 +165,33 @@ func (o *signOn) ask(ctx context.Context, g *grant) ([]Role, error) {
 		}
 	}
 	if claims[o.Groups] == nil {
-		info, err := o.provider.UserInfo(ctx, oauth2.StaticTokenSource(g.token))
-		if err != nil {
-			return nil, fmt.Errorf("ask the provider who it is: %w", err)
-		}
-		if o.Issuer+" "+info.Subject != g.subject {
-			return nil, errors.New("the provider tells of somebody else than at the sign-in")
-		}
-		if err := info.Claims(&claims); err != nil {
+		_, subject, _ := strings.Cut(g.subject, " ") // behind the issuer
+		if err := o.more(ctx, g.token, subject, claims); err != nil {
 			return nil, err
 		}
 	}
 	return o.rolesOf(claims)
+}
+
+// more adds the claims that the provider tells only whoever asks for them.
+func (o *signOn) more(ctx context.Context, tok *oauth2.Token, subject string, claims map[string]any) error {
+	info, err := o.provider.UserInfo(ctx, oauth2.StaticTokenSource(tok))
+	if err != nil {
+		return fmt.Errorf("ask the provider who it is: %w", err)
+	}
+	if info.Subject != subject {
+		return errors.New("the provider tells of somebody else than at the sign-in")
+	}
+	told := map[string]any{}
+	if err := info.Claims(&told); err != nil {
+		return err
+	}
+	for k, v := range told {
+		if claims[k] == nil {
+			claims[k] = v
+		}
+	}
+	return nil
 }
 
 // finish trades the code for what the provider says of whoever signed in.
@@ -210,22 +225,9 @@ func (o *signOn) finish(ctx context.Context, f flow, code string) (identity, err
 	if err := id.Claims(&claims); err != nil {
 		return identity{}, err
 	}
-	if claims[o.Name] == nil || claims[o.Groups] == nil { // many providers tell them only here
-		info, err := o.provider.UserInfo(ctx, oauth2.StaticTokenSource(tok))
-		if err != nil {
-			return identity{}, fmt.Errorf("ask the provider who it is: %w", err)
-		}
-		if info.Subject != id.Subject {
-			return identity{}, errors.New("the provider tells of somebody else than in the ID token")
-		}
-		more := map[string]any{}
-		if err := info.Claims(&more); err != nil {
+	if claims[o.Name] == nil || claims[o.Groups] == nil { // many providers tell them only there
+		if err := o.more(ctx, tok, id.Subject, claims); err != nil {
 			return identity{}, err
-		}
-		for k, v := range more {
-			if claims[k] == nil {
-				claims[k] = v
-			}
 		}
 	}
 	out, err := o.read(id.Issuer, id.Subject, claims)

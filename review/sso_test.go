@@ -108,10 +108,11 @@ func startProvider(t *testing.T, base string) (*review.SSO, func([]member)) {
 // served are pages that people sign in to at a provider.
 type served struct {
 	*pages
-	now  time.Time
-	reg  *prometheus.Registry
-	tell func([]member) // the provider, what becomes of people
-	down atomic.Bool    // the provider does not answer us
+	now   time.Time
+	reg   *prometheus.Registry
+	tell  func([]member) // the provider, what becomes of people
+	down  atomic.Bool    // the provider does not answer us
+	other atomic.Bool    // the provider tells of another account than was asked for
 }
 
 // RoundTrip is how the pages ask the provider.
@@ -119,7 +120,14 @@ func (s *served) RoundTrip(r *http.Request) (*http.Response, error) {
 	if s.down.Load() {
 		return nil, errors.New("the provider is away")
 	}
-	return http.DefaultTransport.RoundTrip(r)
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil || !s.other.Load() || !strings.HasSuffix(r.URL.Path, "/userinfo") {
+		return resp, err
+	}
+	raw, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	resp.Body = io.NopCloser(strings.NewReader(strings.Replace(string(raw), `"sub":"`, `"sub":"another-`, 1)))
+	return resp, err
 }
 
 // serveSSO asks the provider for some scopes besides those that it always asks for.
@@ -310,6 +318,26 @@ func TestSingleSignOnRefuses(t *testing.T) {
 	}
 	if n := s.count("failed"); n != 5 {
 		t.Errorf("%v failed tries were counted, want 5", n)
+	}
+}
+
+// What the provider tells of another account is not believed, neither at the
+// sign-in nor when it is asked again.
+func TestSingleSignOnOfAnother(t *testing.T) {
+	s := serveSSO(t)
+	lee := s.somebody()
+	if code, _, _ := lee.login("/sign-in", "lee"); code != http.StatusOK {
+		t.Fatalf("lee: %d", code)
+	}
+	s.other.Store(true)
+	b := s.somebody()
+	if code, body, _ := b.login("/sign-in", "ann"); code != http.StatusForbidden || !strings.Contains(body, "could not be accepted") || b.session() != "" {
+		t.Errorf("ann: %d\n%s", code, body)
+	}
+	s.now = s.now.Add(6 * time.Minute)
+	lee.get("/")
+	if n := s.counter("pecrawler_review_rights_asked_total", "unknown"); n != 1 {
+		t.Errorf("asked again, and it was not believed %v times, want 1", n)
 	}
 }
 
