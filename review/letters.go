@@ -415,7 +415,7 @@ func addPart(d *letter.Document, v visit, name string) {
 		}
 		for _, snap := range c.Pages {
 			if snap.Screen == name {
-				what = fmt.Sprintf("Visit %d. %s; %s, %.1f seconds after the page was asked for. %s", v.Number, sceneTitle(s), markWords(snap.Mark), float64(snap.At)/1000, name)
+				what = fmt.Sprintf("Visit %d. %s; %s. %s", v.Number, sceneTitle(s), moment(snap), name)
 			}
 		}
 	}

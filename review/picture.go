@@ -60,6 +60,11 @@ func markWords(m pc.MarkName) string {
 	return w
 }
 
+// moment says when a page was looked at.
+func moment(snap pc.Snapshot) string {
+	return fmt.Sprintf("%s, %.1f seconds after the page was asked for", markWords(snap.Mark), float64(snap.At)/1000)
+}
+
 // scenes draws all pictures of a visit. rules names the rules that refer to a
 // place of a page.
 func scenes(o *opened, rules map[pc.Ref][]string) []scene {
@@ -94,7 +99,7 @@ func drawn(o *opened, c *pc.Capture, i int, rules map[pc.Ref][]string) picture {
 		ID: fmt.Sprintf("picture-%s-%d", c.Scenario, i), Src: fmt.Sprintf("/bundles/%s/screens/%s/%d", o.Digest(), c.Scenario, i),
 		Width: max(c.Environment.Width, 1), Height: max(c.Environment.Height, 1),
 		Mark: snap.Mark, Layer: snap.Layer,
-		Caption: fmt.Sprintf("%s, %.1f seconds after the page was asked for", capital(markWords(snap.Mark)), float64(snap.At)/1000),
+		Caption: capital(moment(snap)),
 	}
 	if snap.Layer > 1 {
 		p.Caption += fmt.Sprintf(", layer %d", snap.Layer)
