@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	pc "pecrawler"
 )
@@ -70,8 +71,9 @@ var shames = regexp.MustCompile(`(?:don't|do not|never) (?:care|like|want|need|m
 	`|mag[^.]{0,20}schlecht\pL*|(?:will|bevorzuge|lieber)[^.]{0,20}schlecht\pL*|mauvaise? (?:expérience|site|service)|(?:mala|peor|pésima) experiencia|(?:brutta|cattiva|peggiore?) esperienza|slechte(?:re)? (?:ervaring|website|site)|(?:złe|gorsze|kiepskie) (?:wrażeni\pL+|doświadczeni\pL+)|(?:má|pior) experiência|experiență (?:proastă|mai proastă|slabă)`)
 
 // shamesToo are such words by their parts: whoever refuses would not want what is
-// good, would like what is bad, lose something by it, or be somebody to pity. It is constant.
-var shamesToo = func() *regexp.Regexp {
+// good, would like what is bad, lose something by it, or be somebody to pity. It is
+// constant, and compiled when it is first asked for, as what implied.go reads is.
+var shamesToo = sync.OnceValue(func() *regexp.Regexp {
 	const (
 		not  = `(?:don't|do not|dont|never|can't|won't|will not|couldn't|wouldn't|not going to|no need for|no need to)`
 		wish = `(?:care|like|want|need|feel|wish|enjoy|value|appreciate|deserve|love|believe in|support|help|bother|understand|see the point)`
@@ -91,7 +93,7 @@ var shamesToo = func() *regexp.Regexp {
 		`|(?:i won't|i will not|i refuse to|i'd rather not|rather not|i don't) (?:support|help|fund|back) |let (?:\pL+ ){1,4}(?:die|starve|fail|suffer)(?:$|[^\pL])|mak(?:e|es|ing) (?:you|us|the \pL+) (?:sad|cry)|break (?:your|our|my) heart|take my chances|take the risk|live dangerously|risk it(?:$|[^\pL])` +
 		`|(?:dydw i ddim|dw i ddim|nid wyf i?|does gen i ddim)(?: yn| am)?(?: eisiau|'n hoffi| hoffi| poeni am|'n poeni am|'n malio am| malio am)[^.]{0,25}(?:profiad|brofiad|gwasanaeth|wasanaeth|cynnwys|gynnwys|cynigion|gynigion|bargeinion|arbed|helpu|cefnogi|ansawdd|hwyl)(?:$|[^\pL])` +
 		`|(?:well gen i|rwy'n hoffi|dw i'n hoffi|rwy'n mwynhau|rwy'n hapus (?:i|gyda)|rhowch i mi)[^.]{0,25}(?:gwael|wael|gwaeth|waeth|diflas|ddiflas|amherthnasol|araf|talu mwy|pris llawn|colli allan|golli allan)|does dim ots gen i|rwy'n casáu|gwrthod a (?:cholli|difetha|chael profiad gwae\pL+)`)
-}()
+})
 
 // plainlyNo is in refusals that only name what is refused. It is constant.
 var plainlyNo = regexp.MustCompile(`(?:want|like|need|care about).{0,12}(?:personali[sz]ed|targeted|tailored|marketing|promotional|tracking|cookies)|(?:privacy|cookie) (?:policy|notice|settings)|newsletter|emails?|notifications|(?:remember|track|sign|log|subscri|share|sell|use cookies|store)`)
@@ -149,7 +151,7 @@ func shaming(said string) string {
 	if len([]rune(said)) > maxText {
 		return ""
 	}
-	for _, re := range []*regexp.Regexp{shames, shamesToo} {
+	for _, re := range []*regexp.Regexp{shames, shamesToo()} {
 		if m := re.FindString(said); m != "" && !plainlyNo.MatchString(m) {
 			return strings.TrimSpace(m)
 		}
