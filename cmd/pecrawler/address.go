@@ -53,16 +53,7 @@ func (o *options) behind() (func(context.Context, string) (string, int), error) 
 	if err != nil {
 		return nil, err
 	}
-	r := &net.Resolver{}
-	if o.dns != "" {
-		server := o.dns
-		if a, err := netip.ParseAddr(o.dns); err == nil {
-			server = netip.AddrPortFrom(a, 53).String()
-		}
-		r = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, server)
-		}}
-	}
+	r, _ := o.resolver()
 	a := &addresses{most: o.perAddress, large: large, known: map[string]knownAddress{},
 		lookup: func(ctx context.Context, host string) ([]netip.Addr, error) { return r.LookupNetIP(ctx, "ip", host) }}
 	return a.behind, nil

@@ -85,17 +85,7 @@ func (o *options) names(ctx context.Context) (string, error) {
 		u, _ := url.Parse(o.proxy) // validate has seen it
 		return askProxy(ctx, u)
 	}
-	r, of := net.DefaultResolver, "the system's resolver"
-	if o.dns != "" {
-		addr := o.dns
-		if a, err := netip.ParseAddr(addr); err == nil {
-			addr = netip.AddrPortFrom(a, 53).String()
-		}
-		of = addr
-		r = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, addr)
-		}}
-	}
+	r, of := o.resolver()
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	begin := time.Now()
@@ -113,6 +103,20 @@ func (o *options) names(ctx context.Context) (string, error) {
 		}
 	}
 	return fmt.Sprintf("%s answers in %d ms", of, time.Since(begin).Milliseconds()), nil
+}
+
+// resolver is who finds names, and what people call it.
+func (o *options) resolver() (r *net.Resolver, of string) {
+	if o.dns == "" {
+		return net.DefaultResolver, "the system's resolver"
+	}
+	addr := o.dns
+	if a, err := netip.ParseAddr(addr); err == nil {
+		addr = netip.AddrPortFrom(a, 53).String()
+	}
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, addr)
+	}}, addr
 }
 
 // askProxy asks a proxy for a way to a site, as every visit does. One that
