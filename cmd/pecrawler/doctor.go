@@ -86,7 +86,7 @@ func doctorCmd(ctx context.Context, e env, args []string) error {
 		{"shared memory", sharedMemory},
 		{"fonts", func() (string, error) { return fonts(ctx) }},
 		{"names", func() (string, error) { return o.names(ctx) }},
-		{"way out", func() (string, error) { return out.check(ctx, o.proxy) }},
+		{"way out", func() (string, error) { return out.check(ctx, o.upstream()) }},
 		{"clock", clock},
 		{"disk", func() (string, error) { return disks(o.out, o.vaultPath()) }},
 		{"certificates", func() (string, error) { return expiries(o.certificates(), time.Now()) }},

@@ -81,8 +81,7 @@ func fonts(ctx context.Context) (string, error) {
 // names asks the resolver. A resolver that cannot be asked is no fault where a
 // proxy finds the names.
 func (o *options) names(ctx context.Context) (string, error) {
-	if o.proxy != "" {
-		u, _ := url.Parse(o.proxy) // validate has seen it
+	if u := o.upstream(); u != nil {
 		return askProxy(ctx, u)
 	}
 	r, of := o.resolver()

@@ -408,15 +408,20 @@ func (o *options) browserMemory() int {
 
 // crawlerConfig is how sites are looked at.
 func (o *options) crawlerConfig() crawler.Config {
-	c := crawler.Config{
+	return crawler.Config{
 		Chrome: o.chrome, Tool: toolVersion(), UserAgent: o.userAgent, Locale: o.locale, Timezone: o.timezone, Mobile: o.mobile, GPC: o.gpc,
-		CAFile: o.ca, DNS: o.dns, Allow: o.allow, HonourRobot: o.robots == "honour",
+		CAFile: o.ca, Proxy: o.upstream(), DNS: o.dns, Allow: o.allow, HonourRobot: o.robots == "honour",
 		Memory: int64(o.browserMemory()) << 20, Floor: o.settle, Late: 2 * o.settle, Cap: 3 * o.settle,
 	}
-	if o.proxy != "" {
-		c.Proxy, _ = url.Parse(o.proxy) // validate has seen it
+}
+
+// upstream is the proxy that visits leave by; nil: there is none.
+func (o *options) upstream() *url.URL {
+	if o.proxy == "" {
+		return nil
 	}
-	return c
+	u, _ := url.Parse(o.proxy) // validate has seen it
+	return u
 }
 
 // sameSettings is what must be the same for a sweep to be gone on with.

@@ -33,18 +33,11 @@ var (
 )
 
 // check asks for the country by the way that visits go.
-func (w *wayOut) check(ctx context.Context, proxy string) (string, error) {
+func (w *wayOut) check(ctx context.Context, proxy *url.URL) (string, error) {
 	if w.ask == "" {
 		return "", advice{errors.New("nobody was asked from which country visits come; name an address that tells it by --whereabouts")}
 	}
-	how := &http.Transport{DisableKeepAlives: true}
-	if proxy != "" {
-		u, err := url.Parse(proxy)
-		if err != nil {
-			return "", fmt.Errorf("--proxy: %w", err)
-		}
-		how.Proxy = http.ProxyURL(u)
-	}
+	how := &http.Transport{DisableKeepAlives: true, Proxy: http.ProxyURL(proxy)} // of nil: none
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.ask, nil)

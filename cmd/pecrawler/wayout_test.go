@@ -34,7 +34,7 @@ func TestWayOut(t *testing.T) {
 	} {
 		answer, status = c.answer, c.status
 		w := wayOut{ask: srv.URL + "/trace", country: c.country}
-		said, err := w.check(t.Context(), "")
+		said, err := w.check(t.Context(), nil)
 		if said != c.says || (err != nil) != (c.fails != "") || err != nil && !strings.Contains(err.Error(), c.fails) {
 			t.Errorf("%q: %q, %v", c.answer, said, err)
 		}
@@ -43,10 +43,10 @@ func TestWayOut(t *testing.T) {
 	// As visits go: by the proxy, which is asked for the whole address.
 	answer, status = "loc=GB", http.StatusOK
 	w := wayOut{ask: "http://where.example/trace", country: "GB"}
-	if said, err := w.check(t.Context(), srv.URL); err != nil || asked != "http://where.example/trace" {
+	if said, err := w.check(t.Context(), (&options{proxy: srv.URL}).upstream()); err != nil || asked != "http://where.example/trace" {
 		t.Errorf("by a proxy: %q, %v, it was asked for %s", said, err, asked)
 	}
-	if _, err := (&wayOut{country: "GB"}).check(t.Context(), ""); !errors.As(err, new(advice)) {
+	if _, err := (&wayOut{country: "GB"}).check(t.Context(), nil); !errors.As(err, new(advice)) {
 		t.Errorf("without an address: %v, want no more than a note", err)
 	}
 }
