@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"flag"
 	"fmt"
@@ -84,16 +85,9 @@ func bundleVerify(e env, args []string) error {
 	if err != nil {
 		return err
 	}
-	by := "which was compared with no other: give --key PUBLIC.pem"
-	if keyFile != "" {
-		key, err := evidence.ReadPublicKey(keyFile)
-		if err != nil {
-			return err
-		}
-		if err := b.CheckKey(key); err != nil {
-			return fmt.Errorf("%s: %w", file, err)
-		}
-		by = "which is that of " + keyFile
+	by, err := whoseKey(file, keyFile, b.CheckKey)
+	if err != nil {
+		return err
 	}
 	m, sig := b.Manifest(), b.Signature()
 	fmt.Fprintf(e.stdout, "unchanged: %s\nvisit %s, sealed %s, %d parts\n", b.Digest(), m.Visit, m.SealedAt.Format(timeForm), len(m.Parts))
@@ -109,6 +103,22 @@ func bundleVerify(e env, args []string) error {
 		fmt.Fprintf(e.stdout, "time stamp: %s\n", sig.Timestamp)
 	}
 	return nil
+}
+
+// whoseKey says whose the key is that a file is signed by. check compares it with
+// that of keyFile, if there is one.
+func whoseKey(file, keyFile string, check func(ed25519.PublicKey) error) (string, error) {
+	if keyFile == "" {
+		return "which was compared with no other: give --key PUBLIC.pem", nil
+	}
+	key, err := evidence.ReadPublicKey(keyFile)
+	if err != nil {
+		return "", err
+	}
+	if err := check(key); err != nil {
+		return "", fmt.Errorf("%s: %w", file, err)
+	}
+	return "which is that of " + keyFile, nil
 }
 
 // bundleExport writes a bundle in forms that others read. Without a flag it

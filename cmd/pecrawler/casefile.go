@@ -97,16 +97,9 @@ func caseVerify(e env, args []string) error {
 	if err != nil {
 		return fmt.Errorf("%s: audit.jsonl: %w", rest[0], err)
 	}
-	by := "which was compared with no other: give --key PUBLIC.pem"
-	if keyFile != "" {
-		key, err := evidence.ReadPublicKey(keyFile)
-		if err != nil {
-			return err
-		}
-		if err := c.CheckKey(key); err != nil {
-			return fmt.Errorf("%s: %w", rest[0], err)
-		}
-		by = "which is that of " + keyFile
+	by, err := whoseKey(rest[0], keyFile, c.CheckKey)
+	if err != nil {
+		return err
 	}
 	m := c.Manifest
 	fmt.Fprintf(e.stdout, "unchanged: %s\nsite %s of sweep %s, made %s by %s\n%d files, %d sealed bundles, %d entries of the audit log\n", c.Digest(), m.Site, m.Sweep, m.MadeAt.Format(timeForm), m.MadeBy, len(m.Files), len(c.Bundles), entries)
