@@ -48,17 +48,18 @@ func (c *Classifier) Control(row ControlRow) pc.Control {
 	bare := row.Tag == "" && len(row.Attrs) == 0
 	// What names a category and nothing else is that category's switch, or its heading;
 	// as a button that switches nothing, it refuses the rest.
-	l := c.label(row.Text)
+	l, said := c.label(row.Text), normal(row.Text)
+	needed := neededAlone.MatchString(said)
 	switch {
-	case bare && neededAlone.MatchString(normal(row.Text)) && !heading.MatchString(normal(row.Text)):
+	case bare && needed && !heading.MatchString(said):
 		ct.Action, ct.Confidence, ct.Why = pc.ActReject, .6, "it names only what is needed: as a button it refuses the rest; as a switch, or above one, it would be a category"
-	case !bare && ct.Action == pc.ActOther && presses(&p.Nodes[0]) && neededAlone.MatchString(normal(row.Text)):
+	case !bare && ct.Action == pc.ActOther && presses(&p.Nodes[0]) && needed:
 		ct.Action, ct.Confidence, ct.Why = pc.ActReject, .6, "it names only what is needed, and is a button and no switch"
 	case bare && l.action == pc.ActToggle:
 		ct.Action, ct.Confidence, ct.Why = l.action, l.confidence, l.why
 	}
-	if bare && row.Context == "" && shared.MatchString(normal(row.Text)) {
-		ct.Why = fmt.Sprintf("by itself “%s” is a word of every form; beside words about cookies it would be %s", normal(row.Text), ct.Action)
+	if bare && row.Context == "" && shared.MatchString(said) {
+		ct.Why = fmt.Sprintf("by itself “%s” is a word of every form; beside words about cookies it would be %s", said, ct.Action)
 		ct.Action, ct.Confidence = pc.ActOther, .5
 	}
 	if lang, _, _ := strings.Cut(strings.ToLower(row.Lang), "-"); lang != "" && !slices.Contains(languages, lang) && ct.Basis == "text" && ct.Confidence < strange && ct.Action != pc.ActOther {
