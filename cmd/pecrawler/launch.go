@@ -38,11 +38,8 @@ func launchCmd(ctx context.Context, e env, args []string) error {
 	if o.name != "" && !queue.ValidSweep(o.name) {
 		return usage("--name %q: use 1 to 64 of a-z, 0-9 and -", o.name)
 	}
-	if priority < queue.FirstPriority || priority > queue.LastPriority {
-		return usage("--priority %d: want %d (first) to %d (last)", priority, queue.FirstPriority, queue.LastPriority)
-	}
-	if deadline < 0 {
-		return usage("--deadline %v: want a time from now, e.g. 72h", deadline)
+	if err := turn(priority, deadline); err != nil {
+		return usage("%v", err)
 	}
 	if again != "" && revisit != "" {
 		return usage("--rerun and --revisit are two things to do; do one after the other")
@@ -106,6 +103,17 @@ func launch(ctx context.Context, e env, o *options, q *queue.Queue, args []strin
 	}
 	fmt.Fprintf(e.stderr, "%d sites are stored; pecrawler status %s tells how far they are\n", sites, s.ID)
 	fmt.Fprintln(e.stdout, s.ID)
+	return nil
+}
+
+// turn checks when the visits of a sweep are made: before which others, and until when.
+func turn(priority int, deadline time.Duration) error {
+	if priority < queue.FirstPriority || priority > queue.LastPriority {
+		return fmt.Errorf("--priority %d: want %d (first) to %d (last)", priority, queue.FirstPriority, queue.LastPriority)
+	}
+	if deadline < 0 {
+		return fmt.Errorf("--deadline %v: want a time such as 72h", deadline)
+	}
 	return nil
 }
 

@@ -74,11 +74,8 @@ func dated(s *queue.Schedule, from string, now time.Time) error {
 	if !queue.ValidSchedule(s.Name) {
 		return fmt.Errorf("--name %q: want 1 to %d of a-z, 0-9 and -; the sweeps are called that with the time when they are due", s.Name, queue.LongestSchedule)
 	}
-	if s.Priority < queue.FirstPriority || s.Priority > queue.LastPriority {
-		return fmt.Errorf("--priority %d: want %d (first) to %d (last)", s.Priority, queue.FirstPriority, queue.LastPriority)
-	}
-	if s.Deadline < 0 {
-		return fmt.Errorf("--deadline %v: want a time such as 72h", time.Duration(s.Deadline))
+	if err := turn(s.Priority, time.Duration(s.Deadline)); err != nil {
+		return err
 	}
 	s.From = now
 	if zone, err := time.LoadLocation(s.Zone); err == nil {
