@@ -290,7 +290,7 @@ var errUnseen = errors.New("it has no place on the screen")
 // offer. over is the node that a click would reach, -1 when it is not in the tree.
 func covers(p *pc.Page, node, over int) error {
 	top := -1
-	for i := over; i >= 0 && !lies(p, i, p.Nodes[node].Backend); i = p.Nodes[i].Parent {
+	for i := over; i >= 0 && !holds(p, i, node); i = p.Nodes[i].Parent {
 		top = i
 	}
 	if top < 0 {
@@ -316,7 +316,7 @@ func covers(p *pc.Page, node, over int) error {
 // switch over a checkbox is no such thing.
 func otherAnswer(p *pc.Page, node, over int) bool {
 	presses, apart := false, false
-	for i := over; i >= 0 && !lies(p, i, p.Nodes[node].Backend); i = p.Nodes[i].Parent {
+	for i := over; i >= 0 && !holds(p, i, node); i = p.Nodes[i].Parent {
 		n := &p.Nodes[i]
 		presses = presses || pressable(n)
 		apart = apart || n.Tag == "dialog" || n.Attrs["aria-modal"] == "true" || n.Style != nil && n.Style.Position == "fixed"
@@ -343,10 +343,11 @@ func (r *run) aim(ctx context.Context, node int, seen pc.Box) (x, y float64, ove
 			if err != nil {
 				return mx, my, over, false
 			}
+			at := indexOf(r.page, int64(hit.BackendNodeID))
 			if fy == .5 && fx == .5 {
-				over = indexOf(r.page, int64(hit.BackendNodeID))
+				over = at
 			}
-			if lies(r.page, node, int64(hit.BackendNodeID)) {
+			if holds(r.page, node, at) {
 				return x, y, over, true
 			}
 		}
@@ -364,9 +365,9 @@ func overPage(p *pc.Page, node int) bool {
 	return false
 }
 
-// lies tells whether a node of the page, by its backend id, is the given one or lies inside it.
-func lies(p *pc.Page, node int, backend int64) bool {
-	for i := indexOf(p, backend); i >= 0; i = p.Nodes[i].Parent {
+// holds tells whether a node of the page is another, or that lies inside it.
+func holds(p *pc.Page, node, other int) bool {
+	for i := other; i >= 0; i = p.Nodes[i].Parent {
 		if i == node {
 			return true
 		}
