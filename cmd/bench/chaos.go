@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -159,9 +158,9 @@ func (f *fleet) start(ctx context.Context) (sites []*lab.Site, err error) {
 	if err := syscall.Mount("tmpfs", f.vault(0), "tmpfs", 0, disk); err != nil {
 		return nil, fmt.Errorf("a small disk for the evidence of a worker: %w", err)
 	}
-	server := filepath.Join(f.dir, "nats-server")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", server, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("build nats-server: %w: %s", err, out)
+	server, err := buildNATS(ctx, f.dir)
+	if err != nil {
+		return nil, err
 	}
 	if f.net, err = newNetwork(chaosServers + chaosWorkers); err != nil {
 		return nil, err
@@ -200,14 +199,11 @@ func (f *fleet) start(ctx context.Context) (sites []*lab.Site, err error) {
 		}
 		f.servers = append(f.servers, p)
 	}
-	for try := 0; ; try++ { // until they have found each other
-		if _, err = f.pecrawler(ctx, "queue", "check", "--fix", "--nats-replicas", "3"); err == nil {
-			break
-		}
-		if try == 30 {
-			return nil, err
-		}
-		time.Sleep(time.Second)
+	if err := persist(ctx, 30, func() error { // until they have found each other
+		_, err := f.pecrawler(ctx, "queue", "check", "--fix", "--nats-replicas", "3")
+		return err
+	}); err != nil {
+		return nil, err
 	}
 	if f.upgrade != nil {
 		if err := f.startPostgres(ctx); err != nil {
@@ -327,59 +323,22 @@ func (f *fleet) stop() {
 	syscall.Unmount(f.vault(0), syscall.MNT_DETACH)
 }
 
-// streamState is what a NATS server tells of a stream.
-type streamState struct {
-	Name    string `json:"name"`
-	Cluster struct {
-		Leader string `json:"leader"`
-	} `json:"cluster"`
-	State struct {
-		Messages    int   `json:"messages"`
-		Bytes       int64 `json:"bytes"`
-		NumSubjects int   `json:"num_subjects"`
-	} `json:"state"`
-	Consumers []struct {
-		Pending int `json:"num_pending"`
-	} `json:"consumer_detail"`
-}
-
 // streams asks the servers what they hold; who is most advanced is right,
 // because others may be down or behind.
 func (f *fleet) streams(ctx context.Context) map[string]streamState {
 	out := map[string]streamState{}
 	for i, h := range f.net.hosts[:chaosServers] {
-		var said struct {
-			Accounts []struct {
-				Streams []streamState `json:"stream_detail"`
-			} `json:"account_details"`
-		}
-		if getJSON(ctx, "http://"+h.addr+":8222/jsz?streams=1", &said) != nil {
+		ss, err := streamsAt(ctx, "http://"+h.addr+":8222/jsz?streams=1")
+		if err != nil {
 			continue
 		}
-		for _, a := range said.Accounts {
-			for _, s := range a.Streams {
-				if s.Cluster.Leader == fmt.Sprintf("nats-%d", i) {
-					out[s.Name] = s
-				}
+		for _, s := range ss {
+			if s.Cluster.Leader == fmt.Sprintf("nats-%d", i) {
+				out[s.Name] = s
 			}
 		}
 	}
 	return out
-}
-
-func getJSON(ctx context.Context, url string, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	return json.NewDecoder(resp.Body).Decode(into)
 }
 
 // words is how many last words there are. While no server leads it is not known, and -1.
@@ -405,10 +364,8 @@ func (f *fleet) wait(ctx context.Context, share float64) error {
 		if time.Since(at) > 10*time.Minute {
 			return fmt.Errorf("nothing has happened for 10 minutes; %d of %d sites have a last word", most, f.sites)
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Second):
+		if err := pause(ctx, time.Second); err != nil {
+			return err
 		}
 	}
 }
@@ -487,15 +444,6 @@ func (f *fleet) leader(ctx context.Context) int {
 		time.Sleep(time.Second)
 	}
 	return 0 // nobody leads; one is as good as another
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }
 
 // fill writes until nothing more fits.
@@ -619,13 +567,10 @@ func (f *fleet) check(ctx context.Context, sites []*lab.Site) (out []outcome, er
 	count("RESULTS", visits) // the store counts each visit of a site once
 	count("DEAD", 0)
 	count("VISITS", 0)
-	var whole error
-	for range 60 { // a server that was killed last is yet to catch up
-		if _, whole = f.pecrawler(ctx, "queue", "check", "--nats-replicas", "3"); whole == nil {
-			break
-		}
-		time.Sleep(time.Second)
-	}
+	whole := persist(ctx, 60, func() error { // a server that was killed last is yet to catch up
+		_, err := f.pecrawler(ctx, "queue", "check", "--nats-replicas", "3")
+		return err
+	})
 	add("the cluster is whole again", whole == nil, "%s", cmp.Or(lastLine(whole), "`queue check` finds nothing"))
 	rude, spans, err := f.rude(sites)
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,9 +83,9 @@ func fleetSim(ctx context.Context, w io.Writer, s simulation) (err error) {
 	if err != nil {
 		return err
 	}
-	server := filepath.Join(s.dir, "nats-server")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", server, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
-		return fmt.Errorf("build nats-server: %w: %s", err, out)
+	server, err := buildNATS(ctx, s.dir)
+	if err != nil {
+		return err
 	}
 	flushed, err := flushTime(s.dir)
 	if err != nil {
@@ -246,16 +245,6 @@ func newStage(s simulation, name, program string, drawn []pc.Verdict, costs []vi
 		cpu: map[string]float64{}, memory: map[string]int64{}, largest: map[string]int64{}}
 }
 
-// freeAddr is a port of loopback that nobody has.
-func freeAddr() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
-}
-
 func (t *stage) serve(ctx context.Context) (err error) {
 	if err := os.Mkdir(t.at, 0o755); err != nil {
 		return err
@@ -274,18 +263,12 @@ func (t *stage) serve(ctx context.Context) (err error) {
 	if t.server, err = startMember(t.at, "nats", time.Hour, nil, t.program, "-c", conf); err != nil {
 		return err
 	}
-	for try := 0; ; try++ {
-		err := exec.CommandContext(ctx, t.bin, "queue", "check", "--fix", "--nats", t.url()).Run()
-		if err == nil {
-			return nil
-		}
-		if try == 30 {
-			return fmt.Errorf("the streams could not be made: %w", err)
-		}
-		if err := pause(ctx, time.Second); err != nil {
-			return err
-		}
+	if err := persist(ctx, 30, func() error {
+		return exec.CommandContext(ctx, t.bin, "queue", "check", "--fix", "--nats", t.url()).Run()
+	}); err != nil {
+		return fmt.Errorf("the streams could not be made: %w", err)
 	}
+	return nil
 }
 
 func (t *stage) url() string { return "nats://" + t.addr }
@@ -435,24 +418,16 @@ type varz struct {
 
 // ask asks the server for its streams, and how many results wait for the collector.
 func (t *stage) ask(ctx context.Context) (map[string]streamState, int) {
-	var said struct {
-		Accounts []struct {
-			Streams []streamState `json:"stream_detail"`
-		} `json:"account_details"`
-	}
-	if getJSON(ctx, "http://"+t.http+"/jsz?streams=1&consumers=1", &said) != nil {
+	ss, err := streamsAt(ctx, "http://"+t.http+"/jsz?streams=1&consumers=1")
+	if err != nil {
 		return nil, 0
 	}
 	out, wait := map[string]streamState{}, 0
-	for _, a := range said.Accounts {
-		for _, s := range a.Streams {
-			out[s.Name] = s
-			if s.Name == "RESULTS" {
-				for _, c := range s.Consumers {
-					wait += c.Pending
-				}
-			}
-		}
+	for _, s := range ss {
+		out[s.Name] = s
+	}
+	for _, c := range out["RESULTS"].Consumers {
+		wait += c.Pending
 	}
 	return out, wait
 }

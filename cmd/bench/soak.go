@@ -140,10 +140,8 @@ func soak(ctx context.Context, w io.Writer, bin string, n int, settle time.Durat
 		if err := g.Wait(); err != nil {
 			return err
 		}
-		select { // what ends, ends in its own time
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(2 * time.Second):
+		if err := pause(ctx, 2*time.Second); err != nil { // what ends, ends in its own time
+			return err
 		}
 		samples = append(samples, take(done, web.pid))
 		fmt.Fprintf(os.Stderr, "%d visits, %.0f s: %.0f\n", done, time.Since(begin).Seconds(), samples[len(samples)-1].Values)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -24,12 +23,10 @@ const sampleEvery = 30 * time.Second
 // sample a line, so that a long sweep is a soak as well. A sweep that is gone on
 // with adds to the file.
 func watched(ctx context.Context, cmd *exec.Cmd, file string) error {
-	ln, err := net.Listen("tcp", "127.0.0.1:0") // a free port, for its metrics
+	addr, err := freeAddr() // for its metrics
 	if err != nil {
 		return err
 	}
-	addr := ln.Addr().String()
-	ln.Close()
 	out, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err

@@ -7,17 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	pc "pecrawler"
+	"pecrawler/internal/pgtest"
 )
 
 // upgrade is a fleet whose programs are replaced one by one during the sweep,
@@ -118,11 +117,11 @@ func buildNewer(ctx context.Context, dir string) (string, error) {
 
 // startPostgres makes a server with a database that the older program sets up.
 func (f *fleet) startPostgres(ctx context.Context) error {
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
-	if err != nil || len(found) == 0 {
-		return errors.New("no PostgreSQL is installed: deploy/postgres/install.sh does that")
+	bin, err := pgtest.Bin()
+	if err != nil {
+		return err
 	}
-	bin, data := filepath.Dir(slices.Max(found)), filepath.Join(f.dir, "pg")
+	data := filepath.Join(f.dir, "pg")
 	if err := os.Mkdir(data, 0o755); err != nil {
 		return err
 	}
@@ -143,27 +142,21 @@ func (f *fleet) startPostgres(ctx context.Context) error {
 	if err := run(as("initdb", "-D", data, "--username=pecrawler", "--auth=trust", "--locale=C", "--encoding=UTF8")...); err != nil {
 		return err
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0") // a free port
+	addr, err := freeAddr()
 	if err != nil {
 		return err
 	}
-	port := strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)
-	ln.Close()
-	f.upgrade.store = "postgres://pecrawler@127.0.0.1:" + port + "/chaos?sslmode=disable"
+	_, port, _ := strings.Cut(addr, ":")
+	f.upgrade.store = "postgres://pecrawler@" + addr + "/chaos?sslmode=disable"
 	if f.upgrade.postgres, err = startMember(f.dir, "postgres", 20*time.Second, nil, as("postgres", "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=")...); err != nil {
 		return err
 	}
-	for try := 0; ; try++ { // until it answers
-		if err = run(as("createdb", "-h", "127.0.0.1", "-p", port, "-U", "pecrawler", "chaos")...); err == nil {
-			return f.migrate(ctx, f.upgrade.older)
-		}
-		if try == 30 {
-			return err
-		}
-		if err := pause(ctx, time.Second); err != nil {
-			return err
-		}
+	if err := persist(ctx, 30, func() error { // until it answers
+		return run(as("createdb", "-h", "127.0.0.1", "-p", port, "-U", "pecrawler", "chaos")...)
+	}); err != nil {
+		return err
 	}
+	return f.migrate(ctx, f.upgrade.older)
 }
 
 func (f *fleet) migrate(ctx context.Context, bin string) error {
