@@ -64,28 +64,26 @@ soak: build
 repeat: build
 	go run ./cmd/bench repeat > docs/repeat.md.new && mv docs/repeat.md.new docs/repeat.md && cat docs/repeat.md
 
-# What was missed is written down too, and then it fails.
+# $(call page,FILE,COMMAND): what was missed is written down too, and then it fails.
+page = $(2) > $(1).new; status=$$?; if [ -s $(1).new ]; then mv $(1).new $(1); cat $(1); else rm $(1).new; fi; exit $$status
+
 CHAOS_SITES ?= 500
 CHAOS_DATA  ?=
 chaos: build
-	@go run ./cmd/bench chaos -n $(CHAOS_SITES) --data "$(CHAOS_DATA)" > docs/chaos.md.new; status=$$?; \
-	if [ -s docs/chaos.md.new ]; then mv docs/chaos.md.new docs/chaos.md; cat docs/chaos.md; else rm docs/chaos.md.new; fi; exit $$status
+	@$(call page,docs/chaos.md,go run ./cmd/bench chaos -n $(CHAOS_SITES) --data "$(CHAOS_DATA)")
 
 UPGRADE_SITES ?= 60
 UPGRADE_OLD   ?= 26e8884
 chaos-upgrade: build
 	@./deploy/postgres/install.sh
-	@go run ./cmd/bench upgrade -n $(UPGRADE_SITES) --old "$(UPGRADE_OLD)" --data "$(CHAOS_DATA)" > docs/chaos-upgrade.md.new; status=$$?; \
-	if [ -s docs/chaos-upgrade.md.new ]; then mv docs/chaos-upgrade.md.new docs/chaos-upgrade.md; cat docs/chaos-upgrade.md; else rm docs/chaos-upgrade.md.new; fi; exit $$status
+	@$(call page,docs/chaos-upgrade.md,go run ./cmd/bench upgrade -n $(UPGRADE_SITES) --old "$(UPGRADE_OLD)" --data "$(CHAOS_DATA)")
 
-# What was missed is written down too, and then it fails.
 SIM_SITES ?= 1000000
 SIM_PRICE ?= 0.05
 SIM_FLAGS ?=
 fleet-sim: build
 	@case " $(SIM_FLAGS) " in *" -postgres "*) ./deploy/postgres/install.sh;; esac
-	@go run ./cmd/bench fleet-sim -sites $(SIM_SITES) -price $(SIM_PRICE) $(SIM_FLAGS) > docs/fleet-sim.md.new; status=$$?; \
-	if [ -s docs/fleet-sim.md.new ]; then mv docs/fleet-sim.md.new docs/fleet-sim.md; cat docs/fleet-sim.md; else rm docs/fleet-sim.md.new; fi; exit $$status
+	@$(call page,docs/fleet-sim.md,go run ./cmd/bench fleet-sim -sites $(SIM_SITES) -price $(SIM_PRICE) $(SIM_FLAGS))
 
 score: build
 	go run ./cmd/bench score > docs/results.md.new && mv docs/results.md.new docs/results.md && cat docs/results.md
@@ -104,11 +102,9 @@ compose-check: setup
 	@./deploy/image/install.sh
 	@./deploy/compose/check.sh
 
-# What was missed is written down too, and then it fails.
 faults: build
 	@./deploy/prometheus/install.sh
-	@go run ./deploy/faults > docs/faults.md.new; status=$$?; \
-	if [ -s docs/faults.md.new ]; then mv docs/faults.md.new docs/faults.md; cat docs/faults.md; else rm docs/faults.md.new; fi; exit $$status
+	@$(call page,docs/faults.md,go run ./deploy/faults)
 
 CHECK_FLAGS ?= --jobs 6
 lab-check: build
