@@ -129,15 +129,7 @@ func (f *fleet) run(ctx context.Context, w io.Writer, keep, about string) (err e
 		fmt.Fprintf(w, "| %s | %s | %s |\n", s.after.Round(time.Second), words, s.what)
 	}
 	fmt.Fprintf(w, "\n| wanted | measured | |\n|---|---|---|\n")
-	missed := 0
-	for _, c := range checks {
-		said := "met"
-		if !c.met {
-			said = "**missed**"
-			missed++
-		}
-		fmt.Fprintf(w, "| %s | %s | %s |\n", c.want, c.got, said)
-	}
+	missed := checks.rows(w)
 	fmt.Fprintf(w, "\nPoliteness is read from the test web's log of requests, where each worker has an address of its own; a visit ends with the line that its\nworker logs. Sites whose last word is not what is true are swept again at the end by one process with nothing broken: [results.md](results.md)\nnames what is wrong without chaos. %s\n", machine())
 	if missed > 0 {
 		return fmt.Errorf("%d of %d missed", missed, len(checks))
@@ -482,32 +474,11 @@ func browsersOf(pids ...int) (out []string) {
 	return out
 }
 
-// outcome is a line of the second table.
-type outcome struct {
-	want, got string
-	met       bool
-}
-
 // check looks at what came out, from all sides.
-func (f *fleet) check(ctx context.Context, sites []*lab.Site) (out []outcome, err error) {
-	add := func(want string, met bool, format string, args ...any) {
-		out = append(out, outcome{want, fmt.Sprintf(format, args...), met})
+func (f *fleet) check(ctx context.Context, sites []*lab.Site) (out checks, err error) {
+	if err := out.ended(f.sites, 3*time.Minute, func() ([]byte, error) { return f.pecrawler(ctx, "status", "--json", chaosSweep) }); err != nil {
+		return nil, err
 	}
-	var st struct {
-		Sites, Done, Visits, Waiting, Later int
-		InHand                              int `json:"in_hand"`
-		Ended                               string
-	}
-	for begin := time.Now(); st.Ended == "" && time.Since(begin) < 3*time.Minute; time.Sleep(time.Second) {
-		raw, err := f.pecrawler(ctx, "status", "--json", chaosSweep)
-		if err == nil {
-			err = json.Unmarshal(raw, &st)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	add("the sweep has ended, every site has its last word", st.Ended == "done" && st.Done == f.sites && st.Sites == f.sites, "%s, %d of %d sites", cmp.Or(st.Ended, "not ended"), st.Done, st.Sites)
 	verdicts, err := readVerdicts(filepath.Join(f.dir, "desk", "verdicts", chaosSweep+".jsonl"))
 	if err != nil {
 		return nil, err
@@ -539,7 +510,7 @@ func (f *fleet) check(ctx context.Context, sites []*lab.Site) (out []outcome, er
 			}
 		}
 	}
-	add("one last word a site in the store", len(verdicts) == f.sites && len(seen) == f.sites, "%d words on %d sites", len(verdicts), len(seen))
+	out.once(f.sites, len(verdicts), len(seen))
 	calm, err := f.calm(ctx, wrong)
 	if err != nil {
 		return nil, err
@@ -554,24 +525,15 @@ func (f *fleet) check(ctx context.Context, sites []*lab.Site) (out []outcome, er
 			fmt.Fprintf(os.Stderr, "%s without chaos is %s\n", v.Site, without)
 		}
 	}
-	add("each is what is true, or what is found without chaos too", len(changed) == 0, "%d are true, %d the same without chaos%s, %d neither%s",
+	out.add("each is what is true, or what is found without chaos too", len(changed) == 0, "%d are true, %d the same without chaos%s, %d neither%s",
 		len(verdicts)-len(wrong), len(same), names(same), len(changed), names(changed))
-	add("the evidence of each visit is kept", lost == 0, "%d of %d bundles are missing", lost, bundles)
-	ss := f.streams(ctx)
-	count := func(name string, want int) {
-		s, ok := ss[name]
-		add(fmt.Sprintf("messages in %s: %d", name, want), ok && s.State.Messages == want, "%d", s.State.Messages)
-	}
-	count("VERDICTS", f.sites)
-	count("FLAGGED", flagged)
-	count("RESULTS", visits) // the store counts each visit of a site once
-	count("DEAD", 0)
-	count("VISITS", 0)
+	out.add("the evidence of each visit is kept", lost == 0, "%d of %d bundles are missing", lost, bundles)
+	out.messages(f.streams(ctx), f.sites, flagged, visits)
 	whole := persist(ctx, 60, func() error { // a server that was killed last is yet to catch up
 		_, err := f.pecrawler(ctx, "queue", "check", "--nats-replicas", "3")
 		return err
 	})
-	add("the cluster is whole again", whole == nil, "%s", cmp.Or(lastLine(whole), "`queue check` finds nothing"))
+	out.add("the cluster is whole again", whole == nil, "%s", cmp.Or(lastLine(whole), "`queue check` finds nothing"))
 	rude, spans, err := f.rude(sites)
 	if err != nil {
 		return nil, err
@@ -581,11 +543,11 @@ func (f *fleet) check(ctx context.Context, sites []*lab.Site) (out []outcome, er
 		fmt.Fprintln(os.Stderr, r)
 		again[r.domain] = true
 	}
-	add(fmt.Sprintf("visits of one registrable domain never overlap, and %v lie between", chaosGap), len(rude) == 0 && spans >= visits, "%d of %d visits that were begun come too early%s", len(rude), spans, names(slices.Sorted(maps.Keys(again))))
+	out.add(fmt.Sprintf("visits of one registrable domain never overlap, and %v lie between", chaosGap), len(rude) == 0 && spans >= visits, "%d of %d visits that were begun come too early%s", len(rude), spans, names(slices.Sorted(maps.Keys(again))))
 	for _, o := range f.orphans {
 		fmt.Fprintln(os.Stderr, "still there:", o)
 	}
-	add("no process of a killed worker's browser after 30 s", len(f.orphans) == 0, "%d", len(f.orphans))
+	out.add("no process of a killed worker's browser after 30 s", len(f.orphans) == 0, "%d", len(f.orphans))
 	under := 0
 	for _, s := range f.done {
 		if s.first < f.sites {
@@ -593,13 +555,11 @@ func (f *fleet) check(ctx context.Context, sites []*lab.Site) (out []outcome, er
 		}
 	}
 	if f.upgrade != nil {
-		more, err := f.upgrade.check(f.dir, verdicts)
-		if err != nil {
+		if err := f.upgrade.check(&out, f.dir, verdicts); err != nil {
 			return nil, err
 		}
-		out = append(out, more...)
 	}
-	add("everything was done to it while the sweep was under way", under == len(f.done), "%d of %d", under, len(f.done))
+	out.add("everything was done to it while the sweep was under way", under == len(f.done), "%d of %d", under, len(f.done))
 	return out, nil
 }
 

@@ -231,21 +231,12 @@ throughput suffer from whatever else the machine does; the CPU and its ratios ha
 	}
 	small := rows[0].sum.cpu() - rows[0].by["look"].cpu()
 	fmt.Fprintf(w, "| wanted | measured | |\n|---|---:|---|\n")
-	for _, t := range []struct {
-		want, got string
-		met       bool
-	}{
+	checks{
 		{fmt.Sprintf("at most %.1f× of bare, every page", wantOfBare), fmt.Sprintf("%.2f×", worst), worst <= wantOfBare},
 		{fmt.Sprintf("our process below %.0f %%, every page", wantShare), fmt.Sprintf("%.1f %%", share), share < wantShare},
 		{fmt.Sprintf("three scenarios of the small page below %.0f CPU s", wantSmall), fmt.Sprintf("%.2f s", small), small < wantSmall},
 		{fmt.Sprintf("%d sites an hour and core, big page", wantPerHour), fmt.Sprintf("%.0f", perHour), perHour >= wantPerHour},
-	} {
-		met := "met"
-		if !t.met {
-			met = "**missed**"
-		}
-		fmt.Fprintf(w, "| %s | %s | %s |\n", t.want, t.got, met)
-	}
+	}.rows(w)
 	fmt.Fprintf(w, `
 Chromium's loading of pages dominates: a reload and an inner page cost as much as the page itself. Our own share is the decoding of
 events and page trees, and the egress proxy's copying; on light pages the fixed part of it weighs more. Looking for a late banner by

@@ -231,7 +231,7 @@ type stage struct {
 	rate                    float64 // last words a second, from a tenth to nine tenths
 	peak                    float64 // visits a second, the best of half a minute
 	words, flagged, visits  int
-	checks                  []outcome
+	checks                  checks
 }
 
 type rusage struct {
@@ -579,23 +579,11 @@ func (t *stage) storeSize(ctx context.Context, place string) (int64, error) {
 
 // check looks whether every site got its word, once.
 func (t *stage) check(ctx context.Context, out string) error {
-	add := func(want string, met bool, format string, args ...any) {
-		t.checks = append(t.checks, outcome{want, fmt.Sprintf(format, args...), met})
+	if err := t.checks.ended(t.sites, 5*time.Minute, func() ([]byte, error) {
+		return exec.CommandContext(ctx, t.bin, "status", "--nats", t.url(), "--json", simSweep).Output()
+	}); err != nil {
+		return err
 	}
-	var st struct {
-		Sites, Done int
-		Ended       string
-	}
-	for begin := time.Now(); st.Ended == "" && time.Since(begin) < 5*time.Minute; time.Sleep(time.Second) {
-		raw, err := exec.CommandContext(ctx, t.bin, "status", "--nats", t.url(), "--json", simSweep).Output()
-		if err == nil {
-			err = json.Unmarshal(raw, &st)
-		}
-		if err != nil {
-			return fmt.Errorf("status: %w", err)
-		}
-	}
-	add("the sweep has ended, every site has its last word", st.Ended == "done" && st.Done == t.sites && st.Sites == t.sites, "%s, %d of %d sites", cmp.Or(st.Ended, "not ended"), st.Done, st.Sites)
 	file, err := os.Open(filepath.Join(out, "verdicts", simSweep+".jsonl"))
 	if err != nil {
 		return err
@@ -623,19 +611,11 @@ func (t *stage) check(ctx context.Context, out string) error {
 	if info, err := file.Stat(); err == nil {
 		t.file = info.Size()
 	}
-	add("one last word a site in the store", t.words == t.sites && len(seen) == t.sites, "%d words on %d sites", t.words, len(seen))
+	t.checks.once(t.sites, t.words, len(seen))
 	t.streams, _ = t.ask(ctx)
-	count := func(name string, want int) {
-		s, ok := t.streams[name]
-		add(fmt.Sprintf("messages in %s: %d", name, want), ok && s.State.Messages == want, "%d", s.State.Messages)
-	}
-	count("VERDICTS", t.sites)
-	count("FLAGGED", t.flagged)
-	count("RESULTS", t.visits)
-	count("DEAD", 0)
-	count("VISITS", 0)
+	t.checks.messages(t.streams, t.sites, t.flagged, t.visits)
 	made, rude := t.fleet.counts()
-	add("no visit is made twice", made == t.visits, "%d visits made for %d results", made, t.visits)
-	add("visits of one registrable domain never overlap", rude == 0, "%d of %d did", rude, made)
+	t.checks.add("no visit is made twice", made == t.visits, "%d visits made for %d results", made, t.visits)
+	t.checks.add("visits of one registrable domain never overlap", rude == 0, "%d of %d did", rude, made)
 	return nil
 }

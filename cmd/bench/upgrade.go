@@ -245,7 +245,7 @@ func backends() (pids []int) {
 }
 
 // check tells of the upgrade what the check of every fleet does not.
-func (u *upgrade) check(dir string, verdicts []pc.Verdict) ([]outcome, error) {
+func (u *upgrade) check(out *checks, dir string, verdicts []pc.Verdict) error {
 	by := map[int]int{}
 	for _, v := range verdicts {
 		by[v.Schema]++
@@ -253,20 +253,20 @@ func (u *upgrade) check(dir string, verdicts []pc.Verdict) ([]outcome, error) {
 	left := map[string]int{}
 	logs, err := filepath.Glob(filepath.Join(dir, "*.log"))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, name := range logs {
 		text, err := os.ReadFile(name)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		kind, _, _ := strings.Cut(filepath.Base(name), "-")
 		left[strings.TrimSuffix(kind, ".log")] += bytes.Count(text, []byte("of a newer version is left"))
 	}
 	older, newer := by[pc.VerdictSchema], by[pc.VerdictSchema+1]
-	return []outcome{
-		{"sites have last words of both versions", fmt.Sprintf("%d of version %d, %d of version %d", older, pc.VerdictSchema, newer, pc.VerdictSchema+1), older > 0 && newer > 0 && older+newer == len(verdicts)},
-		{"old programs meet newer messages, and leave them", fmt.Sprintf("workers %d times, the collector %d times", left["work"], left["collect"]), left["work"] > 0 && left["collect"] > 0},
-		{"what is told to end does so, with status 0, within 90 s", fmt.Sprintf("%d of %d, the slowest after %v%s", u.swaps-len(u.dirty), u.swaps, u.slowest.Round(100*time.Millisecond), names(u.dirty)), len(u.dirty) == 0 && u.swaps == chaosWorkers+1 && u.slowest < 90*time.Second},
-	}, nil
+	out.add("sites have last words of both versions", older > 0 && newer > 0 && older+newer == len(verdicts), "%d of version %d, %d of version %d", older, pc.VerdictSchema, newer, pc.VerdictSchema+1)
+	out.add("old programs meet newer messages, and leave them", left["work"] > 0 && left["collect"] > 0, "workers %d times, the collector %d times", left["work"], left["collect"])
+	out.add("what is told to end does so, with status 0, within 90 s", len(u.dirty) == 0 && u.swaps == chaosWorkers+1 && u.slowest < 90*time.Second,
+		"%d of %d, the slowest after %v%s", u.swaps-len(u.dirty), u.swaps, u.slowest.Round(100*time.Millisecond), names(u.dirty))
+	return nil
 }
