@@ -500,48 +500,28 @@ type processUse struct {
 func (t *stage) processes() map[string]processUse {
 	var u syscall.Rusage
 	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	out := map[string]processUse{"workers": {seconds(u), statusMemory(os.Getpid(), "VmHWM")}}
-	known := map[int]bool{}
+	most := func(pid int) int64 { return memoryOf(pid, "status", "VmHWM") }
+	out := map[string]processUse{"workers": {seconds(u), most(os.Getpid())}}
+	members := map[int]string{}
 	for name, m := range map[string]*member{"server": t.server, "collector": t.collector} {
-		if m == nil {
-			continue
+		if m != nil {
+			members[m.pid()] = name
 		}
-		pid := m.pid()
-		known[pid] = true
-		out[name] = processUse{most: statusMemory(pid, "VmHWM")}
 	}
-	const hz = 100 // USER_HZ of Linux
 	var pg []process
+	var cpu float64
 	for _, p := range descendants(os.Getpid()) {
-		switch {
-		case t.server != nil && p.pid == t.server.pid():
-			out["server"] = processUse{p.ticks / hz, out["server"].most}
-		case t.collector != nil && p.pid == t.collector.pid():
-			out["collector"] = processUse{p.ticks / hz, out["collector"].most}
-		case t.pg != nil:
+		if name, ok := members[p.pid]; ok {
+			out[name] = processUse{p.cpu, most(p.pid)}
+		} else {
 			pg = append(pg, p)
+			cpu += p.cpu
 		}
 	}
 	if t.pg != nil {
-		var ticks float64
-		for _, p := range pg {
-			ticks += p.ticks
-		}
-		out["PostgreSQL"] = processUse{ticks / hz, pss(pg)}
+		out["PostgreSQL"] = processUse{cpu, pss(pg)}
 	}
 	return out
-}
-
-// statusMemory is a line of a process's status, in bytes.
-func statusMemory(pid int, key string) int64 {
-	raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	for line := range strings.Lines(string(raw)) {
-		if f := strings.Fields(line); len(f) > 1 && f[0] == key+":" {
-			n, _ := strconv.ParseInt(f[1], 10, 64)
-			return n << 10
-		}
-	}
-	return 0
 }
 
 func folderSize(dir string) (sum int64) {

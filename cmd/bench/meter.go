@@ -89,9 +89,8 @@ func (m *meter) cpu() (self, below float64) {
 	}
 	syscall.Getrusage(syscall.RUSAGE_CHILDREN, &c)
 	below = seconds(c)
-	const hz = 100 // USER_HZ of Linux
 	for _, p := range descendants(os.Getpid()) {
-		below += p.ticks / hz
+		below += p.cpu
 	}
 	return self, below
 }
@@ -102,11 +101,12 @@ func seconds(u syscall.Rusage) float64 {
 
 type process struct {
 	pid, parent int
-	ticks       float64 // its own and those of its children that have ended
+	cpu         float64 // seconds: its own and those of its children that have ended
 }
 
 // descendants are the processes below one.
 func descendants(root int) []process {
+	const hz = 100 // USER_HZ of Linux
 	all := map[int]process{}
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, name := range stats {
@@ -121,7 +121,7 @@ func descendants(root int) []process {
 			continue
 		}
 		num := func(i int) float64 { v, _ := strconv.ParseFloat(f[i], 64); return v }
-		all[pid] = process{pid: pid, parent: int(num(1)), ticks: num(11) + num(12) + num(13) + num(14)}
+		all[pid] = process{pid: pid, parent: int(num(1)), cpu: (num(11) + num(12) + num(13) + num(14)) / hz}
 	}
 	var out []process
 	for pid, p := range all {
@@ -139,15 +139,21 @@ func descendants(root int) []process {
 // that share it.
 func pss(ps []process) (sum int64) {
 	for _, p := range ps {
-		raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.pid))
-		for line := range strings.Lines(string(raw)) {
-			if f := strings.Fields(line); len(f) > 1 && f[0] == "Pss:" {
-				n, _ := strconv.ParseInt(f[1], 10, 64)
-				sum += n << 10
-			}
-		}
+		sum += memoryOf(p.pid, "smaps_rollup", "Pss")
 	}
 	return sum
+}
+
+// memoryOf is a line of a file that the kernel has of a process, in bytes.
+func memoryOf(pid int, file, key string) int64 {
+	raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
+	for line := range strings.Lines(string(raw)) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == key+":" {
+			n, _ := strconv.ParseInt(f[1], 10, 64)
+			return n << 10
+		}
+	}
+	return 0
 }
 
 // peak watches the memory of what this process starts. A process of its own

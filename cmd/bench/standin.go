@@ -26,7 +26,6 @@ type standIns struct {
 
 	cancel context.CancelFunc
 	done   sync.WaitGroup
-	once   sync.Once
 
 	mu            sync.Mutex
 	busy          map[string]bool // domains
@@ -66,12 +65,8 @@ func (f *standIns) start(ctx context.Context) error {
 }
 
 func (f *standIns) stop() {
-	f.once.Do(func() {
-		if f.cancel != nil {
-			f.cancel()
-		}
-		f.done.Wait()
-	})
+	f.cancel()
+	f.done.Wait()
 }
 
 func (f *standIns) counts() (made, rude int) {
