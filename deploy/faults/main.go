@@ -179,7 +179,10 @@ func (f *fleet) try(ctx context.Context, i int, x fault) (err error) {
 	}
 	defer f.stop("worker") // where it was not stopped to read its last words
 	if x.later {
-		if err := f.until(soon, `sum(pecrawler_visits_total) > 2`); err != nil {
+		visited := func() bool {
+			return len(f.ask(soon, "query", url.Values{"query": {`sum(pecrawler_visits_total) > 2`}})) > 0
+		}
+		if err := until(soon, visited); err != nil {
 			return fmt.Errorf("the worker did not begin: %w", err)
 		}
 		if err := x.plant(); err != nil {
@@ -460,10 +463,9 @@ func (f *fleet) graph(ctx context.Context, panel [2]string) (out []string, err e
 			slices.Sort(labels)
 			var all []float64
 			for _, v := range s.Values {
-				if text, _ := v[1].(string); text != "" {
-					if n, err := strconv.ParseFloat(text, 64); err == nil && !math.IsNaN(n) {
-						all = append(all, n)
-					}
+				text, _ := v[1].(string)
+				if n, err := strconv.ParseFloat(text, 64); err == nil && !math.IsNaN(n) {
+					all = append(all, n)
 				}
 			}
 			if len(all) > 0 {
@@ -519,9 +521,9 @@ func named(runbooks []string, panel [2]string) bool {
 	})
 }
 
-// until waits for an expression to have an answer.
-func (f *fleet) until(ctx context.Context, expr string) error {
-	for len(f.ask(ctx, "query", url.Values{"query": {expr}})) == 0 {
+// until looks each second, until it is so.
+func until(ctx context.Context, so func() bool) error {
+	for !so() {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -533,21 +535,17 @@ func (f *fleet) until(ctx context.Context, expr string) error {
 
 // fires waits for an alert, and notes all that fire meanwhile.
 func (f *fleet) fires(ctx context.Context, alert string, fired map[string]bool) error {
-	for {
+	return until(ctx, func() bool {
 		for _, said := range f.firing(ctx) {
 			fired[said] = true
 		}
 		for said := range fired {
 			if strings.HasPrefix(said, alert+" ") {
-				return nil
+				return true
 			}
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Second):
-		}
-	}
+		return false
+	})
 }
 
 // firing are the alerts that fire now, with what they say.
@@ -566,7 +564,6 @@ func (f *fleet) firing(ctx context.Context) (out []string) {
 			out = append(out, fmt.Sprintf("%s (%s): %s", a.Labels["alertname"], a.Labels["severity"], a.Annotations["summary"]))
 		}
 	}
-	slices.Sort(out)
 	return out
 }
 
