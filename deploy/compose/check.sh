@@ -10,11 +10,7 @@
 #   deploy/compose/check.sh [built] [postgres]     built: the image pecrawler:local is there; postgres: with postgres.yaml
 set -eu
 cd "$(dirname "$0")/../.."
-fail() {
-	echo "FAIL: $*" >&2
-	exit 1
-}
-ok() { echo "ok    $*"; }
+. deploy/image/checks.sh
 for program in podman buildah /usr/lib/podman/netavark /usr/lib/podman/aardvark-dns curl openssl; do
 	command -v "$program" >/dev/null || fail "there is no $program: apt-get install podman buildah netavark aardvark-dns curl openssl"
 done
@@ -160,15 +156,14 @@ for name in by-hand "$sweep"; do
 		[ "$left" -gt 0 ] || fail "the sweep $name does not end: $(compose logs --tail 3 worker collect)"
 		sleep 5
 	done
-	ok "swept $name by $(($(date +%s) - begin)) s: $(sed 's/.*"overall":"\([^"]*\)".*/\1/' "$work/verdicts.jsonl" | sort | uniq -c | tr -s ' \n' ' ')"
+	ok "swept $name by $(($(date +%s) - begin)) s: $(tally "$work/verdicts.jsonl")"
 done
-[ -z "$(sed 's/.*"site":"\([^"]*\)".*/\1/' "$work/verdicts.jsonl" | sort | uniq -d)" ] || fail "a site has two last words"
+once_each "$work/verdicts.jsonl"
 go run ./cmd/pecrawler lab score "$work/verdicts.jsonl" >"$work/score"
 sed -n '/^|/p' "$work/score" | head -12
 
 # Chromium prints in the container of the pages.
-compose exec -T review pecrawler report "$sweep" --out /data --format pdf --to - >"$work/report.pdf" || fail "no page was printed"
-head -c 5 "$work/report.pdf" | grep -q %PDF- || fail "what was printed is no PDF"
+printed "$work/report.pdf" compose exec -T review pecrawler report "$sweep" --out /data --format pdf --to -
 ok "$(wc -c <"$work/report.pdf") bytes of PDF were printed beside the pages"
 
 # Prometheus sees all of them, and every panel has data.

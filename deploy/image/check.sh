@@ -4,6 +4,7 @@
 # loopback. Needs what build.sh needs. Containers share one network and find each other on loopback.
 set -eu
 cd "$(dirname "$0")/../.."
+. deploy/image/checks.sh
 export CONTAINERS_CONF="$PWD/deploy/image/containers.conf"
 [ "${1:-}" = built ] || ./deploy/image/build.sh
 image=localhost/pecrawler:local
@@ -16,13 +17,8 @@ cleanup() {
 	rm -rf "$tmp"
 }
 trap cleanup EXIT
-fail() {
-	echo "FAIL: $*" >&2
-	exit 1
-}
 # It complains at each container where there is no systemd to run its checks by the clock.
 podman() { command podman --log-level=fatal "$@"; }
-ok() { echo "ok    $*"; }
 safe="--read-only --cap-drop=ALL --security-opt=no-new-privileges --security-opt=seccomp=deploy/seccomp/chromium.json --tmpfs=/tmp:mode=1777,size=3g --tmpfs=/home/pecrawler:mode=0700 --shm-size=1g"
 start() { # start NAME ARGUMENTS of podman, image and pecrawler
 	name=$1
@@ -119,13 +115,12 @@ ok "the collector ended with status 0 after SIGTERM, goes on in another containe
 wait_for 240 podman exec "$base-collect" test -s /data/verdicts/image.jsonl || fail "the sweep does not end: $(podman logs "$base-worker2" 2>&1 | tail -2)"
 podman exec "$base-collect" cat /data/verdicts/image.jsonl >"$tmp/verdicts.jsonl"
 [ "$(wc -l <"$tmp/verdicts.jsonl")" = "$(($(wc -l <"$tmp/sites.csv") - 1))" ] || fail "$(wc -l <"$tmp/verdicts.jsonl") verdicts"
-[ -z "$(sed 's/.*"site":"\([^"]*\)".*/\1/' "$tmp/verdicts.jsonl" | sort | uniq -d)" ] || fail "a site has two last words"
-ok "swept: $(sed 's/.*"overall":"\([^"]*\)".*/\1/' "$tmp/verdicts.jsonl" | sort | uniq -c | tr -s ' \n' ' ')"
+once_each "$tmp/verdicts.jsonl"
+ok "swept: $(tally "$tmp/verdicts.jsonl")"
 
 # The pages, as in Compose: on the queue, and Chromium prints.
 podman stop -t 60 "$base-collect" >/dev/null
 start review $within -v "$base-data:/data" -v "$base-evidence:/evidence:ro" $image review $nats --out /data --evidence /evidence
 wait_for 60 podman healthcheck run "$base-review" || fail "the review pages are not healthy: $(podman logs "$base-review" 2>&1 | tail -1)"
-podman exec "$base-review" pecrawler report image --out /data --format pdf --to - >"$tmp/report.pdf" || fail "no page was printed"
-head -c 5 "$tmp/report.pdf" | grep -q %PDF- || fail "what was printed is no PDF"
+printed "$tmp/report.pdf" podman exec "$base-review" pecrawler report image --out /data --format pdf --to -
 ok "the review pages are healthy, on the queue and read-only beside the evidence; $(wc -c <"$tmp/report.pdf") bytes of PDF were printed there"
