@@ -344,17 +344,14 @@ func (f *fleet) words(ctx context.Context) int {
 
 // wait returns when a share of the sites has a last word.
 func (f *fleet) wait(ctx context.Context, share float64) error {
-	most, at := -1, time.Now()
+	seen := newProgress(f.sites)
 	for {
 		n := f.words(ctx)
 		if n >= int(share*float64(f.sites)) {
 			return nil
 		}
-		if n > most {
-			most, at = n, time.Now()
-		}
-		if time.Since(at) > 10*time.Minute {
-			return fmt.Errorf("nothing has happened for 10 minutes; %d of %d sites have a last word", most, f.sites)
+		if err := seen.words(n); err != nil {
+			return err
 		}
 		if err := pause(ctx, time.Second); err != nil {
 			return err
@@ -459,12 +456,7 @@ func fill(name string) (size int64, err error) {
 
 // browsersOf are the command lines of the browsers that processes started.
 func browsersOf(pids ...int) (out []string) {
-	names, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, name := range names {
-		line, err := os.ReadFile(name)
-		if err != nil {
-			continue // it has just ended
-		}
+	for _, line := range commandLines() {
 		for _, pid := range pids {
 			if bytes.Contains(line, fmt.Appendf(nil, "pecrawler-chrome-%d-", pid)) {
 				out = append(out, string(bytes.ReplaceAll(line[:min(len(line), 120)], []byte{0}, []byte(" "))))

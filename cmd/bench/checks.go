@@ -20,6 +20,26 @@ func (c *checks) add(want string, met bool, format string, args ...any) {
 	*c = append(*c, outcome{want, fmt.Sprintf(format, args...), met})
 }
 
+// progress is that of a sweep that is waited for.
+type progress struct {
+	sites, most int
+	since       time.Time
+}
+
+func newProgress(sites int) *progress { return &progress{sites, -1, time.Now()} }
+
+// words takes how many last words there are, or -1 when that is not known. It is
+// an error when there have been no more of them for a long time.
+func (p *progress) words(n int) error {
+	if n > p.most {
+		p.most, p.since = n, time.Now()
+	}
+	if time.Since(p.since) > 10*time.Minute {
+		return fmt.Errorf("nothing has happened for 10 minutes; %d of %d sites have a last word", p.most, p.sites)
+	}
+	return nil
+}
+
 // ended waits for the end of a sweep of n sites. status is what pecrawler status
 // --json says of it.
 func (c *checks) ended(n int, most time.Duration, status func() ([]byte, error)) error {

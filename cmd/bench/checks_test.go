@@ -47,3 +47,20 @@ func TestChecks(t *testing.T) {
 		}
 	}
 }
+
+// A sweep that stands still is given up, also when nobody tells how it is.
+func TestProgress(t *testing.T) {
+	p := newProgress(9)
+	for _, n := range []int{-1, 0, 3, -1} {
+		if err := p.words(n); err != nil {
+			t.Error(err)
+		}
+	}
+	p.since = p.since.Add(-11 * time.Minute)
+	if err := p.words(-1); err == nil || !strings.Contains(err.Error(), "3 of 9 sites") {
+		t.Errorf("nothing is told for 11 minutes: %v", err)
+	}
+	if err := p.words(4); err != nil {
+		t.Errorf("it goes on: %v", err)
+	}
+}

@@ -439,14 +439,17 @@ func (t *stage) wait(ctx context.Context, begin time.Time) error {
 		words, visits int
 	}
 	var marks []mark
-	most, since := -1, time.Now()
+	seen := newProgress(t.sites)
 	for {
 		if err := pause(ctx, 2*time.Second); err != nil {
 			return err
 		}
 		ss, wait := t.ask(ctx)
-		if ss == nil {
-			continue // the server is busy
+		if ss == nil { // the server is busy
+			if err := seen.words(-1); err != nil {
+				return err
+			}
+			continue
 		}
 		for name, s := range ss {
 			t.largest[name] = max(t.largest[name], s.State.Bytes)
@@ -460,11 +463,8 @@ func (t *stage) wait(ctx context.Context, begin time.Time) error {
 		if len(marks)%15 == 0 {
 			fmt.Fprintf(os.Stderr, "%s: after %.0f s %d results, %d wait for the collector, %d last words of %d\n", t.name, m.at.Seconds(), m.visits, wait, m.words, t.sites)
 		}
-		if m.words > most {
-			most, since = m.words, time.Now()
-		}
-		if time.Since(since) > 10*time.Minute {
-			return fmt.Errorf("nothing has happened for 10 minutes; %d of %d sites have a last word", most, t.sites)
+		if err := seen.words(m.words); err != nil {
+			return err
 		}
 		if m.words >= t.sites {
 			break

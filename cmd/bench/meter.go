@@ -135,6 +135,22 @@ func descendants(root int) []process {
 	return out
 }
 
+// commandLines are those of all processes, with a zero after each word.
+func commandLines() map[int][]byte {
+	out := map[int][]byte{}
+	names, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is well formed
+	for _, name := range names {
+		line, err := os.ReadFile(name)
+		if err != nil {
+			continue // it has just ended
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name))); err == nil {
+			out[pid] = line
+		}
+	}
+	return out
+}
+
 // pss is the memory of processes in bytes, what they share divided among those
 // that share it.
 func pss(ps []process) (sum int64) {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -232,13 +231,9 @@ func (f *fleet) replace(ctx context.Context, m *member, name string, between fun
 
 // backends are the processes of a database that serve the collector.
 func backends() (pids []int) {
-	found, _ := filepath.Glob("/proc/[0-9]*/cmdline") // the pattern is well formed
-	for _, name := range found {
-		line, err := os.ReadFile(name)
-		if err == nil && bytes.HasPrefix(line, []byte("postgres: pecrawler chaos ")) {
-			if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(name))); err == nil {
-				pids = append(pids, pid)
-			}
+	for pid, line := range commandLines() {
+		if bytes.HasPrefix(line, []byte("postgres: pecrawler chaos ")) {
+			pids = append(pids, pid)
 		}
 	}
 	return pids
