@@ -30,6 +30,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	pc "pecrawler"
@@ -39,7 +40,7 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM) // what was started has to be ended
 	defer stop()
 	bin := flag.String("bin", "bin/pecrawler", "the program")
 	n := flag.Int("n", 0, "cost: visits of each site (3); soak: visits (500); repeat: sweeps (10); chaos: sites (500); upgrade: sites (60)")
