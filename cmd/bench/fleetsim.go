@@ -273,6 +273,8 @@ func (t *stage) serve(ctx context.Context) (err error) {
 
 func (t *stage) url() string { return "nats://" + t.addr }
 
+// stop ends what runs, and keeps no more of it than its logs: the disk has room
+// for one stage.
 func (t *stage) stop() {
 	for _, m := range []*member{t.collector, t.server} {
 		if m != nil {
@@ -284,7 +286,12 @@ func (t *stage) stop() {
 		t.pg.Stop()
 		t.pg = nil
 	}
-	os.RemoveAll(t.at)
+	made, _ := os.ReadDir(t.at)
+	for _, e := range made {
+		if filepath.Ext(e.Name()) != ".log" {
+			os.RemoveAll(filepath.Join(t.at, e.Name()))
+		}
+	}
 }
 
 // list writes a list of n sites. Ten of a thousand are hosts of one registrable

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -27,5 +29,21 @@ func TestVisitsOfASiteAgree(t *testing.T) {
 	two := draw(from, pc.Visit{Sweep: "s", Site: "a.example", Number: 2})
 	if one.Overall != two.Overall || one.Visit != 1 || two.Visit != 2 || one.Bundles[0] == two.Bundles[0] {
 		t.Errorf("first %+v, second %+v", one, two)
+	}
+}
+
+// When something went wrong the logs are there, and the room of the data is free again.
+func TestLogsOfAStageAreKept(t *testing.T) {
+	s := newStage(simulation{dir: t.TempDir()}, "pace", "", nil, nil)
+	for _, name := range []string{"nats/js/1.blk", "desk/verdicts/s.jsonl", "store.db", "nats.log", "collect.log"} {
+		file := filepath.Join(s.at, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte("x"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.stop()
+	left, err := filepath.Glob(filepath.Join(s.at, "*"))
+	if err != nil || len(left) != 2 || filepath.Base(left[0]) != "collect.log" || filepath.Base(left[1]) != "nats.log" {
+		t.Errorf("left are %v, %v", left, err)
 	}
 }
