@@ -47,13 +47,16 @@ func (c *checks) ended(n int, most time.Duration, status func() ([]byte, error))
 		Sites, Done int
 		Ended       string
 	}
-	for begin := time.Now(); st.Ended == "" && time.Since(begin) < most; time.Sleep(time.Second) {
+	for begin := time.Now(); ; time.Sleep(time.Second) {
 		raw, err := status()
 		if err == nil {
 			err = json.Unmarshal(raw, &st)
 		}
 		if err != nil {
 			return fmt.Errorf("status: %w", err)
+		}
+		if st.Ended != "" || time.Since(begin) >= most {
+			break
 		}
 	}
 	c.add("the sweep has ended, every site has its last word", st.Ended == "done" && st.Done == n && st.Sites == n, "%s, %d of %d sites", cmp.Or(st.Ended, "not ended"), st.Done, st.Sites)
