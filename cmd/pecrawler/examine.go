@@ -122,9 +122,6 @@ func (o *options) resolver() (r *net.Resolver, of string) {
 // takes the connection may still be no proxy, or not ours.
 func askProxy(ctx context.Context, proxy *url.URL) (string, error) {
 	addr := proxy.Host
-	if proxy.Port() == "" {
-		addr = net.JoinHostPort(proxy.Hostname(), "80")
-	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)

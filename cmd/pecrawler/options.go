@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"net/url"
 	"os"
@@ -415,12 +416,16 @@ func (o *options) crawlerConfig() crawler.Config {
 	}
 }
 
-// upstream is the proxy that visits leave by; nil: there is none.
+// upstream is the proxy that visits leave by, with its port, so that tunnels, plain
+// http and doctor ask the same one; nil: there is none.
 func (o *options) upstream() *url.URL {
 	if o.proxy == "" {
 		return nil
 	}
 	u, _ := url.Parse(o.proxy) // validate has seen it
+	if u.Port() == "" {
+		u.Host = net.JoinHostPort(u.Hostname(), "8080")
+	}
 	return u
 }
 

@@ -50,3 +50,14 @@ func TestWayOut(t *testing.T) {
 		t.Errorf("without an address: %v, want no more than a note", err)
 	}
 }
+
+func TestUpstreamHasAPort(t *testing.T) {
+	for proxy, want := range map[string]string{"http://exit.example": "exit.example:8080", "http://exit.example:3128": "exit.example:3128", "http://[2001:db8::1]": "[2001:db8::1]:8080", "http://u:p@exit.example/": "exit.example:8080"} {
+		if got := (&options{proxy: proxy}).upstream().Host; got != want {
+			t.Errorf("--proxy %s goes to %s, want %s", proxy, got, want)
+		}
+	}
+	if u := (&options{}).upstream(); u != nil {
+		t.Errorf("without --proxy: %v", u)
+	}
+}

@@ -63,7 +63,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // Policy is what may be reached, and how.
 type Policy struct {
 	Allow    []netip.Prefix // special ranges that are allowed all the same
-	Upstream *url.URL       // http proxy to chain to; nil: connect directly
+	Upstream *url.URL       // http proxy to chain to, with its port; nil: connect directly
 	DNS      string         // address of the resolver; "": the system's. With an upstream it is asked for aliases only
 }
 
@@ -162,9 +162,6 @@ func connect(ctx context.Context, network, addr string) (net.Conn, error) {
 // have any address: the operator named it.
 func (p Policy) dialUpstream(ctx context.Context, hostport string) (net.Conn, error) {
 	addr := p.Upstream.Host
-	if p.Upstream.Port() == "" {
-		addr = net.JoinHostPort(p.Upstream.Hostname(), "8080")
-	}
 	c, err := connect(ctx, "tcp", addr)
 	if err != nil {
 		return nil, &Error{ReasonUpstream, fmt.Errorf("upstream proxy %s: %w", addr, err)}
