@@ -37,8 +37,13 @@ func notifyCmd(ctx context.Context, e env, args []string) error {
 	if len(rest) > 0 {
 		return usage("notify takes no arguments, but has %q", rest)
 	}
-	if to == "" || secretFile == "" || tries < 1 {
-		return usage("notify needs --webhook, --webhook-secret and at least one of --tries")
+	switch {
+	case to == "":
+		return usage("--webhook URL says where flagged sites are sent")
+	case secretFile == "":
+		return usage("--webhook-secret FILE has the secret that what is sent is signed by")
+	case tries < 1:
+		return usage("--tries %d: want 1 or more", tries)
 	}
 	if err := o.needsCluster("to read from"); err != nil {
 		return err
